@@ -1,0 +1,59 @@
+# One command shows it working, one command checks everything. Both set themselves up.
+#
+#   make demo     promote a good reviews v3 through a real Envoy, then take a bad one back
+#   make test     format, lint, types, import contracts, unit, simulation and end-to-end tests
+#   make lint     the first four of those
+#   make bench    the load generator against its peers, interleaved (several minutes)
+#   make lock     resolve the pinned dependencies anew
+#   make clean    remove the virtual environment and all scratch
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# A new lock or a new interpreter means a new stamp, and so a new installation; otherwise set-up costs nothing.
+STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d' ' -f1)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help demo test lint format bench lock clean setup
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(STAMP)
+	@.ci/system-packages
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@.ci/virtual-environment "$(PYTHON)" "$(VENV)"
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m rollout demo $(DEMO)
+
+test: setup lint
+	@mkdir -p build
+	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+
+lint: $(STAMP)
+	@mkdir -p build
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports > build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
+
+format: $(STAMP)
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	@mkdir -p build/bench
+	$(BIN)/python -m tests.bench
+
+lock:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,5 @@
+"""python -m loadgen."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,5 @@
+"""python -m rollout."""
+
+
+def main() -> None:
+    """Run the command line."""

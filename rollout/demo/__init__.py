@@ -1,0 +1,1 @@
+"""bookinfo and httpbin as small programs, scenarios that make v3 misbehave, and the demo that plays them."""

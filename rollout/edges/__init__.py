@@ -1,0 +1,1 @@
+"""IO: one vendor or protocol each. Edges do not know each other."""

@@ -1,0 +1,1 @@
+"""The embedded data plane: Istio documents in, a real Envoy out."""

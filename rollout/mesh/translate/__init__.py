@@ -1,0 +1,1 @@
+"""Pure: VirtualService, DestinationRule, Gateway and the registry in, Envoy resources out."""
