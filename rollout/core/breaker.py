@@ -177,10 +177,10 @@ class Breaker:
             call = Call(at_s=outcome.at_s, failed=outcome.failed, slow=slow)
             recent = recent.after(outcome.arm, call, self.limits.window)
             found = _found(self.limits, recent, outcome.at_s)
-            if found is None or (state is BreakerState.SHARED and found[0] is not state):
-                if state is BreakerState.SHARED:
-                    state, finding, recent = BreakerState.ARMED, None, recent.without_canary()
-            elif state is not found[0]:
+            is_shared = found is not None and found[0] is BreakerState.SHARED
+            if state is BreakerState.SHARED and not is_shared:
+                state, finding, recent = BreakerState.ARMED, None, recent.without_canary()
+            elif state is BreakerState.ARMED and found is not None:
                 state, finding = found
                 if state is BreakerState.TRIPPED:
                     break
@@ -227,7 +227,7 @@ def _slow_over_s(limits: BreakerLimits, stable_p99_s: float | None) -> float:
 
 
 def _found(limits: BreakerLimits, recent: Recent, now_s: float) -> tuple[BreakerState, Finding] | None:
-    """What the windows show, if anything. A stable version as bad shares the fault; a somewhat bad one leaves it open."""
+    """What the windows show, if anything. A stable version as bad shares the fault, a less bad one leaves it open."""
     if not [call for call in recent.canary if call.failed or call.slow]:
         return None  # nearly always
     canary = _fresh(recent.canary, limits, now_s)

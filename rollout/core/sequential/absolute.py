@@ -93,10 +93,11 @@ _RATE_BETS = {
 @lru_cache(maxsize=256)  # one entry per limit that plans name; a judge asks for the same few in every stratum
 def _share_bets(side: Side, p0: float) -> tuple[tuple[float, float], ...]:
     """For each alternative share q: what one bad and what one good request adds to its stake."""
-    return tuple((log(share / p0), log1p(-share) - log1p(-p0)) for share in _shares(side, p0))
+    return tuple((log(share / p0), log1p(-share) - log1p(-p0)) for share in alternative_shares(side, p0))
 
 
-def _shares(side: Side, p0: float) -> list[float]:
+def alternative_shares(side: Side, p0: float) -> list[float]:
+    """The shares to bet on; to accept there is one more, a share of 0."""
     match side:
         case Side.HARM:
             multiples = [p0 * ratio for ratio in HARM_RATIOS if p0 * ratio < SHARES_OF_A_DISASTER[0]]

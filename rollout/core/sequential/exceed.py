@@ -81,9 +81,13 @@ class ExceedE(EProcess):
 @lru_cache(maxsize=64)  # one entry per quantile that plans name
 def _slow_shares(side: Side, quantile: float) -> tuple[tuple[float, float, float], ...]:
     """For each alternative: the canary's share of slow requests, and the logarithms of it and of its complement."""
-    usual = 1.0 - quantile
-    shares = [usual * ratio for ratio in _ratios(side, quantile)]
-    return tuple((share, log(share), log1p(-share)) for share in shares if share < _SLOW_SHARE_MAX)
+    return tuple((share, log(share), log1p(-share)) for share in alternative_slow_shares(side, quantile))
+
+
+def alternative_slow_shares(side: Side, quantile: float) -> list[float]:
+    """The canary's shares of slow requests to bet on, where 1 - quantile is expected."""
+    shares = [(1.0 - quantile) * ratio for ratio in _ratios(side, quantile)]
+    return [share for share in shares if share < _SLOW_SHARE_MAX]
 
 
 def _ratios(side: Side, quantile: float) -> tuple[float, ...]:
