@@ -1,0 +1,36 @@
+"""The command line: one module for each verb, imported only when it is called."""
+
+import importlib
+
+import click
+
+VERBS = {
+    "run": "Run a load test and report on it.",
+    "worker": "Run one share of a plan given as JSON (for other programs).",
+}
+
+
+class Verbs(click.Group):
+    """Finds a verb's module by its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the verbs in the order in which one meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"loadgen.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rollout", prog_name="loadgen")
+def main() -> None:
+    """Generate load from an open loop, measure from when each request was due, and say when not to believe it."""

@@ -1,0 +1,1 @@
+"""How a request travels: sockets, TLS, timers, and one module for each protocol."""
