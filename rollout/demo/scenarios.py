@@ -59,15 +59,24 @@ SCENARIOS = {
         Scenario(name=ScenarioName.ERRORS_5, says="one request in twenty fails", error_share=0.05),
         Scenario(name=ScenarioName.SLOW, says="every answer comes 500 ms later", delay_s=0.5),
         Scenario(
-            name=ScenarioName.SLOW_P99, says="2 % of the requests take eight times as long", slow_share=0.02, slow_factor=8
+            name=ScenarioName.SLOW_P99,
+            says="2 % of the requests take eight times as long",
+            slow_share=0.02,
+            slow_factor=8,
         ),
         Scenario(name=ScenarioName.HANG, says="connections are accepted, nothing is answered", hangs=True),
         Scenario(name=ScenarioName.CRASH, says="the process ends at the first request", crashes=True),
         Scenario(
-            name=ScenarioName.LATENT, says="good for a while, then one request in five fails", good_for_s=60, error_share=0.2
+            name=ScenarioName.LATENT,
+            says="good for a while, then one request in five fails",
+            good_for_s=60,
+            error_share=0.2,
         ),
         Scenario(
-            name=ScenarioName.BOTH_BAD, says="one request in five fails, in v1 as well", error_share=0.2, hits_stable=True
+            name=ScenarioName.BOTH_BAD,
+            says="one request in five fails, in v1 as well",
+            error_share=0.2,
+            hits_stable=True,
         ),
     )
 }

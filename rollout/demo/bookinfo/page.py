@@ -53,9 +53,15 @@ def index_page(entrances: Iterable[str]) -> str:
     ]
     hello = element("p", "A simple bookstore made of four services. Go in as a")
     body = element(
-        "section", element("h1", "Hello! This is the bookinfo application."), hello, element("ul", *links), class_="hero"
+        "section",
+        element("h1", "Hello! This is the bookinfo application."),
+        hello,
+        element("ul", *links),
+        class_="hero",
     )
-    return page(title="BookInfo Sample", stylesheet=STYLESHEET, body=element("body", masthead(NOTHING), element("main", body)))
+    return page(
+        title="BookInfo Sample", stylesheet=STYLESHEET, body=element("body", masthead(NOTHING), element("main", body))
+    )
 
 
 def masthead(right: Html) -> Html:
@@ -68,13 +74,22 @@ def account(view: View) -> Html:
     if view.user:
         name = element("span", view.user, class_="user")
         return element(
-            "nav", name, element("a", "Sign out", href=f"/logout?u={view.entrance}", class_="button"), aria_label="Account"
+            "nav",
+            name,
+            element("a", "Sign out", href=f"/logout?u={view.entrance}", class_="button"),
+            aria_label="Account",
         )
     form = element(
         "form",
         element("h2", "Please sign in", id="sign-in-title"),
-        element("label", "User name", element("input", name="username", autocomplete="username", maxlength="64", required=True, autofocus=True)),
-        element("label", "Password", element("input", name="password", type="password", autocomplete="current-password")),
+        element(
+            "label",
+            "User name",
+            element("input", name="username", autocomplete="username", maxlength="64", required=True, autofocus=True),
+        ),
+        element(
+            "label", "Password", element("input", name="password", type="password", autocomplete="current-password")
+        ),
         element("p", "Any password will do.", class_="hint"),
         element("button", "Sign in", type="submit", class_="button"),
         method="post",
@@ -89,14 +104,22 @@ def account(view: View) -> Html:
 
 def summary() -> Html:
     """Write what the play is about."""
-    return element("p", element("a", "Wikipedia Summary", href="https://en.wikipedia.org/wiki/The_Comedy_of_Errors", rel="noreferrer"), ": ", SUMMARY)
+    return element(
+        "p",
+        element("a", "Wikipedia Summary", href="https://en.wikipedia.org/wiki/The_Comedy_of_Errors", rel="noreferrer"),
+        ": ",
+        SUMMARY,
+    )
 
 
 def details(shown: Mapping[str, str] | Unavailable) -> Html:
     """Write the facts of the edition."""
     if isinstance(shown, Unavailable):
         return sorry("Error fetching product details!", shown)
-    rows = [element("div", element("dt", label.title() if label.islower() else label), element("dd", value)) for label, value in shown.items()]
+    rows = [
+        element("div", element("dt", label.title() if label.islower() else label), element("dd", value))
+        for label, value in shown.items()
+    ]
     return element("dl", *rows)
 
 

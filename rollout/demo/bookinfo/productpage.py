@@ -143,7 +143,8 @@ async def sign_out(request: web.Request) -> web.Response:
 def back_to_the_book(request: web.Request) -> web.Response:
     """Redirect to the page, by a path and never by what the request says: nobody is led elsewhere."""
     return web.Response(
-        status=HTTPStatus.SEE_OTHER, headers={"Location": f"/productpage?u={entrance_of(request)}", "Cache-Control": "no-store"}
+        status=HTTPStatus.SEE_OTHER,
+        headers={"Location": f"/productpage?u={entrance_of(request)}", "Cache-Control": "no-store"},
     )
 
 

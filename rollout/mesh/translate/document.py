@@ -53,7 +53,7 @@ class Finding:
         return f"{self.key} {key_path(self.path)}: {self.message}"
 
 
-class InvalidDocument(ValueError):  # noqa: N818 (it names the thing, and reads as a sentence where it is raised)
+class InvalidDocument(ValueError):
     """A document that istiod's webhook would not let in, with everything that is wrong."""
 
     def __init__(self, key: Key, problems: Iterable[Problem]) -> None:
