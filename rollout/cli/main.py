@@ -28,7 +28,7 @@ VERBS = {
     "events": "rollout.cli.looks",
     "validate": "rollout.cli.plans",
     "demo": "rollout.cli.processes",
-    "mesh": "rollout.cli.processes",
+    "mesh": "rollout.cli.mesh",
     "serve": "rollout.cli.processes",
 }
 SUMMARIES = {
