@@ -40,9 +40,9 @@ def parse_wish(document: object) -> Wish:
         raise ValueError(f"unknown key {unknown[0]!r}; there are {', '.join(sorted(WISH_KEYS))}")
     good_for_s, workload = document.get("good_for_s"), document.get("workload")
     if not isinstance(good_for_s, int | float | None) or isinstance(good_for_s, bool):
-        raise ValueError("good_for_s must be a number of seconds")
+        raise ValueError("good_for_s must be a number of seconds")  # noqa: TRY004 -- wrong input is a ValueError in this house
     if not isinstance(workload, str | None):
-        raise ValueError("workload must be a name")
+        raise ValueError("workload must be a name")  # noqa: TRY004 -- wrong input is a ValueError in this house
     return Wish(scenario=scenario_named(str(document.get("name")), good_for_s), workload=workload)
 
 
