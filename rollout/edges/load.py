@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
@@ -79,7 +80,7 @@ class LoadRuns:
         connect = "{}:{}".format(*self._address()) if self._address else ""
         run = _Run(self._clock, wake, stable=spec.stable, canary=spec.canary)
         try:
-            plan = plan_of(spec.plan.load, spec.stable, spec.canary, connect)
+            plan = plan_of(spec.plan.load, spec, connect)
         except ValueError as error:
             raise Refused(f"load: {error}") from error
         self._runs[rollout_id] = run
@@ -100,12 +101,19 @@ class LoadRuns:
                 del self._runs[rollout_id]
 
 
-def plan_of(load: Load, stable: str, canary: str, connect: str) -> Plan:
+def plan_of(load: Load, spec: RolloutSpec, connect: str) -> Plan:
     """The load test that a rollout's plan asks for. Raises ValueError."""
-    shares = ((STABLE, stable, 1 - load.split), (CANARY, canary, load.split))
+    shares = ((STABLE, spec.stable, 1 - load.split), (CANARY, spec.canary, load.split))
     connections = max(CONNECTIONS_MIN, round(2 * load.rate * load.timeout))
     return Plan(
-        targets=(Target(url=load.url, method=load.method, headers=tuple(load.headers.items()), connect=connect),),
+        targets=(
+            Target(
+                url=qualified(load.url, spec.namespace),
+                method=load.method,
+                headers=tuple(load.headers.items()),
+                connect=connect,
+            ),
+        ),
         arms=tuple(
             Arm(name=name, share=share, headers=((VERSION_HEADER, version),))
             for name, version, share in shares
@@ -118,6 +126,16 @@ def plan_of(load: Load, stable: str, canary: str, connect: str) -> Plan:
         version=VersionFrom(key=VERSION_HEADER),
         stratum_s=STRATUM_S,
     )
+
+
+def qualified(url: str, namespace: str) -> str:
+    """A short service name means the plan's namespace; we send from another one, where it would mean nothing."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if "." in host or ":" in host or host == "localhost":
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=f"{host}.{namespace}{port}"))
 
 
 @dataclass(slots=True)

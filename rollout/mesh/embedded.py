@@ -11,13 +11,14 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from rollout.beside import beside
 from rollout.child import Child, free_ports
 from rollout.mesh.admin import EnvoyAdmin
 from rollout.mesh.directory import STATUS_FILE, Applied, MeshDirectory, MeshStatus
@@ -63,29 +64,11 @@ async def embedded_mesh(
         keeper = _Keeper(directory, now)
         try:
             status = await keeper.start()
-            async with _beside(keeper.keep(), _heal(directory)):
+            async with beside(keeper.keep(), _heal(directory)):
                 yield EmbeddedMesh(directory, status)
         finally:
             await keeper.stop()
             (root / STATUS_FILE).unlink(missing_ok=True)
-
-
-@asynccontextmanager
-async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run endless *work* beside the body; what the body raises comes out as it is, not as a group."""
-    raised: Exception | None = None
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(each) for each in work]
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - raised again below
-            raised = error
-        finally:
-            for task in tasks:
-                task.cancel()
-    if raised is not None:
-        raised.__suppress_context__ = True
-        raise raised
 
 
 def _first_publish(directory: MeshDirectory, documents: list[Mapping[str, Any]]) -> Applied:
