@@ -185,6 +185,7 @@ class _Picture:
             f"{mark} {act.result.replace('_', ' ')}{after}; {act.failed_user_requests} of {act.user_requests:,}"
             f" user requests failed, {act.failed_page_views} of {act.page_views} page views"
         )
+        self.screen.print(f"  why: {act.reason}")
 
     def close(self) -> None:
         """Leave the last frame behind."""
@@ -199,13 +200,11 @@ def _is_as_it_should(act: "Act") -> bool:
 def _summarise(acts: "list[Act]", screen: "Console") -> None:
     from rich.table import Table
 
-    grid = Table(
-        "SCENARIO", "RESULT", "FAILED USER REQUESTS", "ROLLED BACK IN", "WEIGHTS", "WHY", box=None, pad_edge=False
-    )
+    grid = Table("SCENARIO", "RESULT", "FAILED USER REQUESTS", "ROLLED BACK IN", "WEIGHTS", box=None, pad_edge=False)
     for act in acts:
         took = "-" if act.time_to_rollback_s is None else f"{act.time_to_rollback_s:g} s"
         weights = " ".join(f"{version} {weight}%" for version, weight in act.final_weights.items())
         failed = f"{act.failed_user_requests} of {act.user_requests:,}"
-        grid.add_row(act.name, act.result.replace("_", " "), failed, took, weights, act.reason)
+        grid.add_row(act.name, act.result.replace("_", " "), failed, took, weights)
     screen.print()
     screen.print(grid)

@@ -115,7 +115,9 @@ class Show:
         began, ended = times
         took_s = None
         if rollout["result"] != "promoted":
-            harm_at = watch.first_failure_at or watch.first_request_at or began
+            scenario = SCENARIOS[ScenarioName(name)]
+            fails = not (scenario.delay_s or scenario.slow_share)  # a slow version does harm from its first request on
+            harm_at = (watch.first_failure_at if fails else None) or watch.first_request_at or began
             took_s = round(max(0.0, (watch.zero_at or ended) - harm_at), 2)
         return Act(
             name=name,
