@@ -85,7 +85,7 @@ def remember(wish: Wish, path: Path) -> None:
 def recall(path: Path) -> Wish | None:
     """Read the wish that was kept, if one was."""
     try:
-        kept = path.read_text()
+        kept = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
