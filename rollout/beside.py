@@ -1,9 +1,11 @@
-"""Endless work beside a block of code."""
+"""Structured concurrency in two words: endless work *beside* a block of code, and several things *together*."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -25,3 +27,17 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                 task.cancel()
     if raised is not None:
         raise raised
+
+
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """Do *work* at the same time and return the results in order; the first failure comes out as it is."""
+    failure: BaseException | None = None
+    tasks: list[asyncio.Task[T]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(each) for each in work]
+    except ExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]

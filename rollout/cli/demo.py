@@ -110,8 +110,8 @@ async def _play(
     say(f"Starting bookinfo, Envoy, Prometheus and the daemon; logs in {work}")
     async with (
         open_stage(work, plan=CONFIG / "demo/reviews.yaml", tell=lambda text: say(f"  {text}"), hooks=hooks) as stage,
-        open_watcher(stage.mesh.status.admin) as watcher,
-        open_audience(stage.users_address, stage.page_url) as audience,
+        open_watcher(stage.bookinfo.mesh.status.admin) as watcher,
+        open_audience(stage.bookinfo.users_address, stage.bookinfo.page_url) as audience,
     ):
         show = Show(stage, audience, watcher, picture)
         acts = [await show.play(name, steps) for name in scenarios]
@@ -132,10 +132,10 @@ async def _until_signalled() -> None:
 
 def _tell_where(stage: "Stage") -> None:
     say("\nStill up; Ctrl-C ends everything:")
-    say(f"  product page   {stage.page_url}")
+    say(f"  product page   {stage.bookinfo.page_url}")
     say(f"  daemon         {stage.daemon_url}   e.g. rollout --server {stage.daemon_url} get reviews")
     say(f"  Prometheus     {stage.prometheus_url or 'not installed'}")
-    say(f"  Envoy's admin  http://{stage.mesh.status.admin}")
+    say(f"  Envoy's admin  http://{stage.bookinfo.mesh.status.admin}")
     say(f"  documents      rollout mesh get {stage.root / 'mesh'}")
 
 

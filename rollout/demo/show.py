@@ -66,12 +66,13 @@ class Show:
 
     def __init__(self, stage: Stage, audience: Audience, watcher: Watcher, programme: Programme) -> None:
         self._stage, self._audience, self._watcher, self._programme = stage, audience, watcher, programme
+        self._canary = stage.bookinfo.cast["reviews-v3"]
 
     async def play(self, name: str, steps: tuple[int, ...] = ()) -> Act:
         """Release v3 under a scenario and wait for the end. *steps*: bare weights instead of the plan's steps."""
         await self._programme.announce(name, SCENARIOS[ScenarioName(name)].says)
-        await self._stage.reset()
-        await self._stage.play(name)
+        await self._stage.bookinfo.reset()
+        await self._canary.play(name)
         before = await self._audience.settled()
         watch = self._watcher.begin()
         began = time.monotonic()  # noqa: TID251 - a stop-watch
@@ -79,7 +80,7 @@ class Show:
             rollout = await self._started(session, name, steps)
             rollout = await self._followed(session, rollout)
         ended = time.monotonic()  # noqa: TID251 - a stop-watch
-        await self._stage.play(ScenarioName.HEALTHY)
+        await self._canary.play(ScenarioName.HEALTHY)
         users = (await self._audience.settled()).since(before)
         act = self._act(name, rollout, users, watch, (began, ended))
         await self._programme.account(act)
@@ -126,7 +127,7 @@ class Show:
             failed_user_requests=users.failed,
             user_requests=users.requests,
             time_to_rollback_s=took_s,
-            final_weights={version: weight for version, weight in self._stage.weights().items() if weight},
+            final_weights={version: weight for version, weight in self._stage.bookinfo.weights().items() if weight},
             duration_s=round(ended - began, 1),
             weight_max=watch.percent_max,
             user_requests_by_version=users.by_version,

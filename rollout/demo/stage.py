@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from rollout.beside import beside
+from rollout.beside import beside, together
 from rollout.child import Child, ChildFailed, free_ports
 from rollout.demo.backstage import Player, players, start_player
 from rollout.demo.monitoring import prometheus_command, write_prometheus_config
@@ -34,31 +34,38 @@ LOOK_EVERY_S = 0.05
 Tell = Callable[[str], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Stage:
-    """What is running, and where."""
+def documents_of(*names: str) -> list[Mapping[str, Any]]:
+    """The documents of files of config/bookinfo, by file name."""
+    files = [CONFIG / "bookinfo" / name for name in names]
+    return [document.value for file in files for document in load_all(file.read_bytes(), file=str(file))]
 
-    root: Path
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookinfo:
+    """bookinfo and httpbin behind an Envoy, all traffic on v1."""
+
     mesh: EmbeddedMesh
-    cast: dict[str, Player]
-    daemon: Child
-    daemon_url: str
-    prometheus_url: str | None
-    page_url: str
-    _documents: list[Mapping[str, Any]] = field(default_factory=list)
+    cast: Mapping[str, Player]
 
     @property
     def users_address(self) -> str:
         """host:port of productpage's sidecar: where users' requests for reviews enter the mesh."""
         return self.mesh.address(USERS_LISTENER)
 
-    async def play(self, scenario: str, workload: str = "reviews-v3") -> None:
-        """Let a workload behave in another way, as a new build of it would. Raises ChildFailed."""
-        await self.cast[workload].play(scenario)
+    @property
+    def page_url(self) -> str:
+        """The product page, through the ingress gateway."""
+        return f"http://{self.mesh.address(GATEWAY_LISTENER)}/productpage"
+
+    async def apply(self, *names: str) -> None:
+        """Apply files of config/bookinfo."""
+        await asyncio.to_thread(self.mesh.directory.apply, documents_of(*names))
 
     async def reset(self) -> None:
         """All traffic back to v1, as before any release."""
-        await asyncio.to_thread(self.mesh.directory.apply, _only(self._documents, "VirtualService", "reviews"))
+        everything = documents_of("virtual-service-all-v1.yaml")
+        reviews = [raw for raw in everything if raw["metadata"]["name"] == "reviews"]
+        await asyncio.to_thread(self.mesh.directory.apply, reviews)
 
     def weights(self) -> dict[str, int]:
         """The weights of reviews as documented, in percent."""
@@ -71,54 +78,24 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(
-    root: Path, *, plan: Path, tell: Tell, hooks: Path | None = None, with_prometheus: bool = True
-) -> AsyncIterator[Stage]:
-    """Start everything in *root*, which is emptied first. Raises ChildFailed, Unavailable, Refused."""
-    shutil.rmtree(root, ignore_errors=True)
-    (root / "plans").mkdir(parents=True)
-    shutil.copy(plan, root / "plans" / plan.name)
+async def open_bookinfo(root: Path, tell: Tell = lambda _: None) -> AsyncIterator[Bookinfo]:
+    """Start bookinfo, httpbin and Envoy in *root*, which is emptied first. Raises ChildFailed, Unavailable, Refused."""
+    _empty(root)
     registry = _with_ports(load_registry(load((CONFIG / "bookinfo/registry.yaml").read_bytes())))
-    documents = _documents()
     async with AsyncExitStack() as stack:
-        began = time.monotonic()  # noqa: TID251 - for people
         cast = await _start_cast(stack, root, registry)
-        tell(f"bookinfo: {len(cast)} programs ({_seconds_since(began)})")
-        workloads = [player.workload for player in cast.values()]
+        tell(f"bookinfo: {len(cast)} programs")
+        whole = registry.with_workloads(player.workload for player in cast.values())
         mesh = await stack.enter_async_context(
-            embedded_mesh(root / "mesh", registry.with_workloads(workloads), documents, time.time)  # noqa: TID251
+            embedded_mesh(root / "mesh", whole, documents_of(*DOCUMENTS), time.time)  # noqa: TID251 - labels only
         )
-        tell(f"Envoy serves {len(mesh.status.listeners)} listeners ({_seconds_since(began)})")
-        daemon_port, prometheus_port = free_ports(2)
-        daemon_url = f"http://127.0.0.1:{daemon_port}"
-        prometheus_url = None
-        if with_prometheus and shutil.which("prometheus"):
-            prometheus_url = f"http://127.0.0.1:{prometheus_port}"
-            config = write_prometheus_config(root, mesh.status.admin, f"127.0.0.1:{daemon_port}")
-            command = prometheus_command(config, root / "prometheus", prometheus_port)
-            await _start(stack, command, root, "prometheus")
-        daemon = await _start(stack, _daemon_command(root, daemon_url, prometheus_url, hooks), root, "daemon")
-        await _ready(f"{daemon_url}/readyz", daemon)
-        tell(f"daemon and Prometheus are up ({_seconds_since(began)})")
-        yield Stage(
-            root=root,
-            mesh=mesh,
-            cast=cast,
-            daemon=daemon,
-            daemon_url=daemon_url,
-            prometheus_url=prometheus_url,
-            page_url=f"http://{mesh.address(GATEWAY_LISTENER)}/productpage",
-            _documents=documents,
-        )
+        tell(f"Envoy: {len(mesh.status.listeners)} listeners")
+        yield Bookinfo(mesh=mesh, cast=cast)
 
 
-def _documents() -> list[Mapping[str, Any]]:
-    files = [CONFIG / "bookinfo" / name for name in DOCUMENTS]
-    return [document.value for file in files for document in load_all(file.read_bytes(), file=str(file))]
-
-
-def _only(documents: list[Mapping[str, Any]], kind: str, name: str) -> list[Mapping[str, Any]]:
-    return [raw for raw in documents if (raw["kind"], raw["metadata"]["name"]) == (kind, name)]
+def _empty(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
 
 
 def _with_ports(registry: Registry) -> Registry:
@@ -128,35 +105,82 @@ def _with_ports(registry: Registry) -> Registry:
 
 
 async def _start_cast(stack: AsyncExitStack, root: Path, registry: Registry) -> dict[str, Player]:
-    async with asyncio.TaskGroup() as tasks:
-        starting = [tasks.create_task(start_player(role, root, registry)) for role in players()]
-    cast = {player.name: player for player in (task.result() for task in starting)}
+    started = await together(*(start_player(role, root, registry) for role in players()))
+    cast = {player.name: player for player in started}
     stack.push_async_callback(_stop, cast.values())
     await stack.enter_async_context(beside(*(player.keep() for player in cast.values())))
     return cast
 
 
 async def _stop(cast: Iterable[Player]) -> None:
-    async with asyncio.TaskGroup() as ending:
-        for player in cast:
-            ending.create_task(player.stop())
+    await together(*(player.stop() for player in cast))
 
 
-async def _start(stack: AsyncExitStack, command: list[str], root: Path, name: str) -> Child:
-    child = await Child.start(command, root / f"{name}.log", name=name)
-    stack.push_async_callback(child.stop)
-    return child
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Bookinfo with a daemon and a Prometheus."""
+
+    root: Path
+    bookinfo: Bookinfo
+    daemon_url: str
+    prometheus_url: str | None
+    hooks: Path | None = None
+    running: dict[str, Child] = field(default_factory=dict)
+    """"daemon" and "prometheus"."""
+
+    async def start_daemon(self) -> None:
+        """Start it, again if need be, and wait until it is ready. Raises ChildFailed, Unavailable."""
+        command = [sys.executable, "-m", "rollout", "serve", "--listen", self.daemon_url.removeprefix("http://")]
+        command += ["--mesh", str(self.root / "mesh"), "--state", str(self.root / "rollout.sqlite")]
+        command += ["--plans", str(self.root / "plans")]
+        command += ["--prometheus", self.prometheus_url] if self.prometheus_url else []
+        command += ["--hooks", str(self.hooks)] if self.hooks else []
+        await self._start("daemon", command, f"{self.daemon_url}/readyz")
+
+    async def start_prometheus(self) -> None:
+        """The same for Prometheus, if it is installed."""
+        if self.prometheus_url is not None:
+            admin, daemon = self.bookinfo.mesh.status.admin, self.daemon_url.removeprefix("http://")
+            config = write_prometheus_config(self.root, admin, daemon)
+            port = int(self.prometheus_url.rpartition(":")[2])
+            command = prometheus_command(config, self.root / "prometheus", port)
+            await self._start("prometheus", command, f"{self.prometheus_url}/-/ready")
+
+    async def _start(self, name: str, command: list[str], ready_url: str) -> None:
+        child = self.running[name] = await Child.start(command, self.root / f"{name}.log", name=name)
+        await _ready(ready_url, child)
+
+    async def stop(self) -> None:
+        """End both."""
+        for child in self.running.values():
+            await child.stop()
 
 
-def _daemon_command(root: Path, url: str, prometheus_url: str | None, hooks: Path | None) -> list[str]:
-    command = [sys.executable, "-m", "rollout", "serve", "--listen", url.removeprefix("http://")]
-    command += ["--mesh", str(root / "mesh"), "--state", str(root / "rollout.sqlite"), "--plans", str(root / "plans")]
-    command += ["--prometheus", prometheus_url] if prometheus_url else []
-    return command + (["--hooks", str(hooks)] if hooks else [])
+@asynccontextmanager
+async def open_stage(root: Path, *, plan: Path, tell: Tell, hooks: Path | None = None) -> AsyncIterator[Stage]:
+    """Start everything in *root*, which is emptied first. Raises ChildFailed, Unavailable, Refused."""
+    async with open_bookinfo(root, tell) as bookinfo:
+        (root / "plans").mkdir()
+        shutil.copy(plan, root / "plans" / plan.name)
+        daemon_port, prometheus_port = free_ports(2)
+        stage = Stage(
+            root=root,
+            bookinfo=bookinfo,
+            daemon_url=f"http://127.0.0.1:{daemon_port}",
+            prometheus_url=f"http://127.0.0.1:{prometheus_port}" if shutil.which("prometheus") else None,
+            hooks=hooks,
+        )
+        try:
+            await together(stage.start_prometheus(), stage.start_daemon())
+            tell(f"Prometheus at {stage.prometheus_url}" if stage.prometheus_url else "no Prometheus: not installed")
+            tell(f"daemon at {stage.daemon_url}")
+            yield stage
+        finally:
+            await stage.stop()
 
 
 async def _ready(url: str, child: Child) -> None:
-    """Wait until *url* answers 200. Raises ChildFailed."""
+    """Wait until *url* answers 200. Raises ChildFailed, Unavailable."""
     async with aiohttp.ClientSession(trust_env=False) as session:
         for _ in range(int(READY_TIMEOUT_S / LOOK_EVERY_S)):
             if child.exit_code is not None:
@@ -169,7 +193,3 @@ async def _ready(url: str, child: Child) -> None:
                 pass
             await asyncio.sleep(LOOK_EVERY_S)
     raise Unavailable(f"{child.name} is not ready after {READY_TIMEOUT_S:g} s{child.last_words()}")
-
-
-def _seconds_since(began: float) -> str:
-    return f"{time.monotonic() - began:.1f} s"  # noqa: TID251 - for people
