@@ -176,7 +176,7 @@ class MeshDirectory:
 
     def _publish(self, resources: Resources) -> int:
         version = self._objects.version
-        changed = self._xds.publish(resources, version)
+        changed = self._xds.publish(resources)
         replace_file(self.root / "published", str(version).encode())
         return changed
 

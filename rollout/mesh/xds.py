@@ -5,6 +5,7 @@ refuses a file with several). Only what differs is replaced, so that a weight ch
 the order is endpoints, clusters, listeners, routes: a thing exists before it is named.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -14,7 +15,8 @@ from rollout.mesh.translate.proto import CLUSTER, ENDPOINTS, LISTENER, ROUTES, J
 from rollout.mesh.translate.resources import Api, Resources
 
 _TYPES = {Api.EDS: ENDPOINTS, Api.CDS: CLUSTER, Api.LDS: LISTENER, Api.RDS: ROUTES}
-_HEAD_BYTES = 64  # {"version_info":"17", begins each file
+_VERSION_DIGITS = 16
+_VERSION_AT = len('{"version_info":"')
 _TOGETHER = (Api.CDS, Api.LDS)
 
 
@@ -29,15 +31,15 @@ class XdsFiles:
         path = {"path": str(self._file(api, name))}
         return {"resource_api_version": "V3", "initial_fetch_timeout": "5s", "path_config_source": path}
 
-    def publish(self, resources: Resources, version: int) -> int:
-        """Replace what differs; returns how many files that were. *version* never repeats."""
+    def publish(self, resources: Resources) -> int:
+        """Replace what differs; returns how many files that were."""
         changed = 0
         for api in Api:
             found = resources.of(api)
             if api in _TOGETHER:
-                changed += self._write(api, "", list(found.values()), version)
+                changed += self._write(api, "", list(found.values()))
             else:
-                changed += sum(self._write(api, name, [resource], version) for name, resource in found.items())
+                changed += sum(self._write(api, name, [resource]) for name, resource in found.items())
         return changed
 
     def prune(self, resources: Resources) -> None:
@@ -49,23 +51,25 @@ class XdsFiles:
 
     def versions(self, api: Api) -> dict[str, str]:
         """The version of every file of one kind, by resource name."""
-        found: dict[str, str] = {}
-        for file in self._root.glob(f"{api}-*.json"):
-            with file.open() as opened:
-                head = opened.read(_HEAD_BYTES)
-            name = unquote(file.stem.removeprefix(f"{api}-").replace("@", "%"))
-            found[name] = head.split('"')[3]
-        return found
+        files = self._root.glob(f"{api}-*.json")
+        return {unquote(file.stem.removeprefix(f"{api}-").replace("@", "%")): _version(file) for file in files}
 
-    def _write(self, api: Api, name: str, resources: list[Json], version: int) -> bool:
+    def _write(self, api: Api, name: str, resources: list[Json]) -> bool:
         file = self._file(api, name)
-        typed = [{"@type": _TYPES[api], **resource} for resource in resources]
-        tail = ',"resources":' + json.dumps(typed, separators=(",", ":")) + "}"
-        if file.exists() and file.read_text().endswith(tail):
+        typed = json.dumps([{"@type": _TYPES[api], **resource} for resource in resources], separators=(",", ":"))
+        # A digest, not a count: Envoy keeps the old version_info when the same content comes again.
+        version = hashlib.sha256(typed.encode()).hexdigest()[:_VERSION_DIGITS]
+        if file.exists() and _version(file) == version:
             return False
-        replace_file(file, f'{{"version_info":"{version}"{tail}'.encode())
+        replace_file(file, f'{{"version_info":"{version}","resources":{typed}}}'.encode())
         return True
 
     def _file(self, api: Api, name: str = "") -> Path:
         # A percent sign would be read as the start of a substitution in some of Envoy's paths; @ is read by nobody.
         return self._root / (f"{api}-{quote(name, safe='').replace('%', '@')}.json" if name else f"{api}.json")
+
+
+def _version(file: Path) -> str:
+    """What stands at the beginning of a file that was written here."""
+    with file.open() as opened:
+        return opened.read(_VERSION_AT + _VERSION_DIGITS)[_VERSION_AT:]
