@@ -69,7 +69,9 @@ async def test_ratings_takes_seven_seconds_longer_for_jason_alone(town: Bookinfo
 
 
 async def test_ratings_fails_for_jason_alone(town: Bookinfo, productpage: Caller) -> None:
-    await town.apply("virtual-service-ratings-test-abort.yaml")
+    [document] = documents_of("virtual-service-ratings-test-abort.yaml")
+    document["spec"]["http"][0]["fault"]["abort"]["httpStatus"] = 503  # the sample's own 500 is a service's fault, too
+    await asyncio.to_thread(town.mesh.directory.apply, [document])
     await settled()
 
     refused = await productpage.get("ratings:9080", "/ratings/0", end_user="jason")
@@ -92,7 +94,7 @@ async def test_reviews_is_waited_for_half_a_second(town: Bookinfo, productpage: 
     await town.apply(
         "virtual-service-reviews-v2.yaml",
         "virtual-service-ratings-delay-2s.yaml",
-        "virtual-service-reviews-v2-timeout.yaml",
+        "virtual-service-reviews-v2-timeout-0.5s.yaml",
     )
     await settled()
 
