@@ -5,6 +5,7 @@ import random
 import re
 import statistics
 import time
+from dataclasses import replace
 from typing import Never
 
 import aiohttp
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from rollout.demo.scenarios import HEALTHY, Misbehaviour, scenario_named
+from rollout.demo.scenarios import HEALTHY, Misbehaviour, Scenario, scenario_named
 from rollout.demo.workload import Performance, Work, workload_app, workload_chance, workload_named
 from tests.rollout.demo.stage import bookinfo
 
@@ -25,13 +26,13 @@ def crash() -> Never:
     raise Crashed
 
 
-def client_of(scenario: str, *, work_ms: float = 0.0) -> TestClient[web.Request, web.Application]:
+def client_of(scenario: Scenario, *, work_ms: float = 0.0) -> TestClient[web.Request, web.Application]:
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
     performance = Performance(
         workload=workload_named("reviews", "v3"),
-        misbehaviour=Misbehaviour(scenario_named(scenario, 0.0), chance=random.Random(1), now_s=lambda: 0.0),
+        misbehaviour=Misbehaviour(scenario, chance=random.Random(1), now_s=lambda: 0.0),
         work=Work(median_s=work_ms / 1000, chance=random.Random(1)),
         crash=crash,
     )
@@ -74,7 +75,7 @@ def test_work_nobody_waits_for_is_refused(median_s: float) -> None:
     [("healthy", "/hello", 200), ("healthy", "/nowhere", 404), ("errors-100", "/hello", 500), ("hang", "/health", 200)],
 )
 async def test_every_response_says_who_answered(scenario: str, path: str, status: int) -> None:
-    async with client_of(scenario) as client, client.get(path) as response:
+    async with client_of(scenario_named(scenario)) as client, client.get(path) as response:
         assert response.status == status
         assert response.headers["x-app-version"] == "v3"
         assert response.headers["x-app-pod"] == workload_named("reviews", "v3").pod
@@ -83,13 +84,13 @@ async def test_every_response_says_who_answered(scenario: str, path: str, status
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scenario", ["errors-100", "hang", "crash"])
 async def test_health_stays_good_whatever_happens(scenario: str) -> None:
-    async with client_of(scenario) as client, client.get("/health") as response:
+    async with client_of(scenario_named(scenario)) as client, client.get("/health") as response:
         assert await response.json() == {"status": "fine"}
 
 
 @pytest.mark.asyncio
 async def test_an_answer_takes_at_least_the_work() -> None:
-    async with client_of("healthy", work_ms=60) as client:
+    async with client_of(HEALTHY, work_ms=60) as client:
         started_s = time.monotonic()
         await client.get("/hello")
         assert time.monotonic() - started_s > 0.03  # 60 ms less 2.7 sigma
@@ -115,7 +116,7 @@ async def test_the_work_runs_while_the_handler_waits() -> None:
 
 @pytest.mark.asyncio
 async def test_slow_is_half_a_second_slower() -> None:
-    async with client_of("slow") as client:
+    async with client_of(scenario_named("slow")) as client:
         started_s = time.monotonic()
         async with client.get("/hello") as response:
             assert await response.text() == "hello"
@@ -123,14 +124,48 @@ async def test_slow_is_half_a_second_slower() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_fifth_of_the_answers_are_errors() -> None:
-    async with client_of("errors-20") as client:
+async def test_the_slow_ones_take_a_multiple_of_the_work() -> None:
+    always = replace(scenario_named("slow-p99"), slow_share=1.0)
+    async with client_of(always, work_ms=30) as client:
+        started_s = time.monotonic()
+        await client.get("/hello")
+        assert time.monotonic() - started_s > 0.12  # 8 x 30 ms less 2.7 sigma; once the work takes no 60 ms
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("scenario", "fewest", "most"),
+    [
+        (scenario_named("errors-5"), 1, 34),  # 15 +- 5 sigma
+        (scenario_named("errors-20"), 25, 95),  # 60 +- 5 sigma
+        (scenario_named("both-bad"), 25, 95),
+        (scenario_named("latent", 0.0), 25, 95),
+        (scenario_named("latent"), 0, 0),  # still in its good minute
+        (scenario_named("healthy"), 0, 0),
+    ],
+    ids=["errors-5", "errors-20", "both-bad", "latent-later", "latent-at-first", "healthy"],
+)
+async def test_so_many_of_300_answers_are_errors(scenario: Scenario, fewest: int, most: int) -> None:
+    async with client_of(scenario) as client:
         statuses = []
         for _ in range(300):
             async with client.get("/hello") as response:
                 statuses.append(response.status)
-    assert 25 <= statuses.count(500) <= 95  # 60 +- 5 sigma
+    assert fewest <= statuses.count(500) <= most
     assert statuses.count(200) + statuses.count(500) == 300
+
+
+@pytest.mark.asyncio
+async def test_a_shared_outage_hits_every_version_of_reviews_and_nothing_else() -> None:
+    async with bookinfo("--all") as stage:
+        stage.play("both-bad")
+        failing = set()
+        for workload in stage.urls:
+            service = workload[: -len("-v1")]
+            path = "/productpage" if service == "productpage" else f"/{service}/0"
+            if 500 in [(await stage.get(workload, path))[0] for _ in range(50)]:  # by chance none: once in 70,000
+                failing.add(workload)
+    assert failing == {"reviews-v1", "reviews-v2", "reviews-v3"}
 
 
 @pytest.mark.asyncio

@@ -89,6 +89,20 @@ async def test_a_call_that_takes_too_long_is_given_up() -> None:
         assert await ask(made, timeout_s=0.05) == FAILED
 
 
+@pytest.mark.asyncio
+async def test_a_cookie_that_a_service_sets_is_not_sent_with_the_next_users_request() -> None:
+    def baked() -> web.StreamResponse:
+        return web.json_response({"ratings": {}}, headers={"Set-Cookie": "session=of-the-first-user"})
+
+    async with sidecar() as (fake, url):
+        named = url.replace("127.0.0.1", "localhost")  # a client keeps no cookies of an IP address anyway
+        async with calls(outbound=named) as made:
+            fake.answers["ratings:9080"] = baked
+            replies = [await ask(made), await ask(made)]
+        assert [reply.is_good for reply in replies] == [True, True]
+        assert all("cookie" not in asked.headers for asked in fake.asked)
+
+
 def test_what_tracing_and_the_tutorial_need_is_passed_on_and_nothing_else() -> None:
     sent = CIMultiDict({name.title(): "value" for name in PASSED_ON} | {"Cookie": "secret", "Host": "x", "Accept": "y"})
     assert passed_on(make_mocked_request("GET", "/", headers=sent).headers) == dict.fromkeys(PASSED_ON, "value")
