@@ -35,14 +35,14 @@ class Wish:
 def parse_wish(document: object) -> Wish:
     """Read {"name": "latent", "good_for_s": 10, "workload": "reviews-v3"}, of which only the name is needed."""
     if not isinstance(document, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("expected a JSON object")
     if unknown := sorted(document.keys() - WISH_KEYS):
         raise ValueError(f"unknown key {unknown[0]!r}; there are {', '.join(sorted(WISH_KEYS))}")
     good_for_s, workload = document.get("good_for_s"), document.get("workload")
     if not isinstance(good_for_s, int | float | None) or isinstance(good_for_s, bool):
-        raise ValueError("good_for_s must be a number of seconds")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("good_for_s must be a number of seconds")
     if not isinstance(workload, str | None):
-        raise ValueError("workload must be a name")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("workload must be a name")
     return Wish(scenario=scenario_named(str(document.get("name")), good_for_s), workload=workload)
 
 

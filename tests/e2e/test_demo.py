@@ -20,7 +20,9 @@ pytestmark = [
 
 def demo(directory: Path, *flags: str) -> tuple[dict[str, Any], str]:
     command = [sys.executable, "-m", "rollout", "demo", "--output", "json", "--directory", str(directory), *flags]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280, env={**os.environ, "CI": "1"})
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=280, env={**os.environ, "CI": "1"}
+    )
     assert done.returncode == 0, done.stderr
     *others, last = done.stdout.splitlines()
     assert others == []
