@@ -138,3 +138,13 @@ def test_buckets_that_make_no_histogram_are_refused_by_name() -> None:
     ):
         with pytest.raises(CounterProblem, match=says):
             check_buckets(broken)
+
+
+def test_buckets_of_a_version_that_takes_no_part_are_left_out() -> None:
+    rows = [series((10, 0), (11, 8), destination_version=version) for version in ("v1", "v2", "v3")]
+    buckets = [series((10, 0), (11, 8), destination_version=version, le="100") for version in ("v1", "v2", "v3")]
+
+    stratum = stratum_from(rows, buckets, stable="v1", canary="v3", since=10)
+
+    assert stratum is not None
+    assert (stratum.stable.measured, stratum.canary.measured) == (8, 8)
