@@ -13,12 +13,11 @@ When the stable version breaks the same limit, it is a shared outage: no fault o
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import exp, log
 from typing import Literal
 
-from rollout.core.evidence import Counts
 from rollout.core.ledger import Evidence, LimitEvidence
 from rollout.core.quantities import format_duration, format_percent
 from rollout.core.sequential import floored, log_average
@@ -35,6 +34,7 @@ ODDS_SHOWN_MAX = log(1e6)
 HARM_REQUESTS_MIN = 50  # or so many of its requests, must stand behind a proof of harm
 
 Unit = Literal["ratio", "seconds", "value"]
+_Pair = tuple[float | None, float | None]  # the stable version's number and the canary's
 
 
 class Verdict(IntEnum):
@@ -184,14 +184,18 @@ def _metric_findings(
     plan: PlanSpec, trials: Sequence[Trial], evidence: Evidence, harm: _Harm, weight: int
 ) -> list[Finding]:
     ignoring = {check.name for check in plan.checks if check.on_no_data is OnNoData.IGNORE}
-    labels = dict.fromkeys(trial.label for trial in trials)
+    by_label: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_label.setdefault(trial.label, []).append(trial)
+    measured = _measured(trials, evidence)
+    findings = [_metric_finding(asked, evidence, harm, measured[label], weight) for label, asked in by_label.items()]
     return [
-        _metric_finding([trial for trial in trials if trial.label == label], evidence, harm, weight, ignoring)
-        for label in labels
+        replace(finding, is_required=False) if asked[0].check in ignoring else finding
+        for finding, asked in zip(findings, by_label.values(), strict=True)
     ]
 
 
-def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, weight: int, ignoring: set[str]) -> Finding:
+def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, measured: _Pair, weight: int) -> Finding:
     first = trials[0]
     part = evidence.of(first.source)
     asked = [trial for trial in trials if _is_asked(trial, weight)]
@@ -216,7 +220,7 @@ def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, weight
             Verdict.INCONCLUSIVE,
             (f"odds {_odds(log_e_accept)} of {_odds(needed)} after {part.canary.requests} requests"),
         )
-    stable, canary = (_measured(first, arm_of) for arm_of in (part.stable, part.canary))
+    stable, canary = measured
     return Finding(
         check=first.label,
         source=first.source,
@@ -229,7 +233,7 @@ def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, weight
         requests=part.canary.requests,
         log_e_harm=log_e_harm,
         log_e_accept=log_e_accept,
-        is_required=bool(asked) and first.check not in ignoring,
+        is_required=bool(asked),
         is_blind=is_blind,
     )
 
@@ -244,12 +248,23 @@ def _is_asked(trial: Trial, weight: int) -> bool:
     return weight > 0 and (trial.kind.is_limit or weight < 100)
 
 
-def _measured(trial: Trial, arm: Counts) -> float | None:
-    match trial.metric:
-        case Metric.ERROR_RATE:
-            return arm.error_rate
-        case Metric.LATENCY:
-            return arm.quantile(trial.quantile or SHOWN_QUANTILE)
+def _measured(trials: Sequence[Trial], evidence: Evidence) -> dict[str, _Pair]:
+    """What to show of each label; all quantiles of a source in one walk over its buckets."""
+    found: dict[str, _Pair] = {}
+    for source in {trial.source for trial in trials}:
+        part = evidence.of(source)
+        shares = sorted({trial.quantile or SHOWN_QUANTILE for trial in trials if trial.source is source})
+        slow = dict(
+            zip(shares, zip(part.stable.quantiles(shares), part.canary.quantiles(shares), strict=True), strict=True)
+        )
+        for trial in trials:
+            if trial.source is source:
+                match trial.metric:
+                    case Metric.ERROR_RATE:
+                        found[trial.label] = (part.stable.error_rate, part.canary.error_rate)
+                    case Metric.LATENCY:
+                        found[trial.label] = slow[trial.quantile or SHOWN_QUANTILE]
+    return found
 
 
 def _limit(trials: Iterable[Trial], stable: float | None) -> float | None:

@@ -140,23 +140,38 @@ class Evidence:
 def fold(evidence: Evidence, trials: Iterable[Trial], source: Source, stratum: Stratum, steps: int) -> Evidence:
     """Add one stratum of *source* to its totals and to every trial that reads it."""
     part = evidence.of(source)
+    trials = [trial for trial in trials if trial.source is source]
+    yardsticks = _yardsticks(trials, part.earlier)
     limits, ratios = dict(evidence.limits), dict(evidence.ratios)
     exceeds, buckets = dict(evidence.exceeds), dict(evidence.buckets)
     for trial in trials:
-        if trial.source is not source:
-            continue
         match trial.kind:
             case TrialKind.ERROR_LIMIT | TrialKind.LATENCY_LIMIT:
                 limits[trial.key] = _fold_limit(limits.get(trial.key), trial, stratum, steps)
             case TrialKind.ERROR_GROWTH | TrialKind.ERROR_POINTS:
                 ratios[trial.key] = _fold_ratio(ratios.get(trial.key), trial, stratum, part, steps)
             case TrialKind.LATENCY_GROWTH | TrialKind.LATENCY_SHIFT:
-                exceeds[trial.key] = _fold_exceed(exceeds.get(trial.key), trial, stratum, part.earlier, steps)
+                exceeds[trial.key] = _fold_exceed(exceeds.get(trial.key), trial, stratum, yardsticks, steps)
             case TrialKind.BUCKET_GROWTH:
                 folded = _fold_buckets(buckets.get(trial.key), trial, stratum, part.earlier, steps)
                 buckets |= {trial.key: folded} if folded else {}
     counted = replace(evidence, limits=limits, ratios=ratios, exceeds=exceeds, buckets=buckets)
-    return counted.with_source(source, _with_totals(part, stratum))
+    return counted.with_source(source, _with_totals(part, _kept(source, stratum)))
+
+
+def _yardsticks(trials: Iterable[Trial], earlier: Counts) -> dict[float, float]:
+    """The stable version's earlier quantiles that the trials ask for; empty while there are none."""
+    shares = sorted({trial.quantile for trial in trials if trial.quantile is not None})
+    return {share: edge for share, edge in zip(shares, earlier.quantiles(shares), strict=True) if edge is not None}
+
+
+def _kept(source: Source, stratum: Stratum) -> Stratum:
+    """What of a stratum goes into totals. Prometheus's few boundaries must stay what they are, to be compared at."""
+    match source:
+        case Source.LOAD:
+            return replace(stratum, stable=stratum.stable.coarse(), canary=stratum.canary.coarse())
+        case Source.PROMETHEUS:
+            return stratum
 
 
 def _with_totals(part: SourceEvidence, stratum: Stratum) -> SourceEvidence:
@@ -241,14 +256,14 @@ def _tolerated(trial: Trial, part: SourceEvidence) -> tuple[float, float]:
 
 
 def _fold_exceed(
-    kept: ExceedEvidence | None, trial: Trial, stratum: Stratum, earlier: Counts, steps: int
+    kept: ExceedEvidence | None, trial: Trial, stratum: Stratum, yardsticks: Mapping[float, float], steps: int
 ) -> ExceedEvidence:
     assert trial.quantile is not None, "latency trials of the load have a quantile"
     kept = kept or ExceedEvidence(
         harm=ExceedE.fresh(Side.HARM, quantile=trial.quantile, starts_planned=steps),
         accept=ExceedE.fresh(Side.ACCEPT, quantile=trial.quantile),
     )
-    tau = earlier.quantile(trial.quantile)
+    tau = yardsticks.get(trial.quantile)
     if tau is None:
         return kept  # no yardstick yet: the first strata only make one
     is_shift = trial.kind is TrialKind.LATENCY_SHIFT

@@ -18,6 +18,7 @@ tau is the stable version's q-quantile over earlier requests. Sources and proofs
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from rollout.core.quantities import Unit, format_quantile
 from rollout.core.spec import Metric, MetricCheck, PlanSpec, Source
@@ -58,7 +59,7 @@ class Trial:
     @property
     def label(self) -> str:
         """The check's name, with the quantile where there are several."""
-        return self.check if self.quantile is None else f"{self.check}.{format_quantile(self.quantile)}"
+        return self.check if self.quantile is None else _label(self.check, self.quantile)
 
     @property
     def key(self) -> str:
@@ -69,6 +70,11 @@ class Trial:
     def family(self) -> tuple[Source, Metric, bool]:
         """Trials that share one part of the budget for false alarms."""
         return (self.source, self.metric, self.kind.is_limit)
+
+
+@lru_cache(maxsize=1024)  # asked for several times a second and rollout
+def _label(check: str, quantile: float) -> str:
+    return f"{check}.{format_quantile(quantile)}"
 
 
 UNWRITTEN_ERROR_CEILING = 0.01

@@ -118,6 +118,23 @@ def test_the_yardstick_is_renewed_every_half_minute() -> None:
     assert evidence.load.earlier.quantile(0.5) == 0.02
 
 
+def test_a_long_step_of_finely_measured_load_keeps_a_bounded_state() -> None:
+    fine = [
+        Stratum(
+            start=NOW + second,
+            end=NOW + second + 1,
+            stable=Counts(requests=50, latency={0.01 + (50 * second + i) / 1e6: 1 for i in range(50)}),
+            canary=Counts(requests=50, latency={0.01 + (50 * second + i) / 1e6: 1 for i in range(50)}),
+        )
+        for second in range(200)
+    ]
+
+    evidence = grown(*fine, metric="latency", maxIncrease="10%")
+
+    assert evidence.load.canary.measured == 10_000
+    assert max(len(c.latency) for c in (evidence.load.canary, evidence.load.stable, evidence.load.earlier)) <= 160
+
+
 def test_a_limit_that_falls_into_a_bucket_of_prometheus_is_read_both_ways_to_the_canarys_safety() -> None:
     buckets = {0.1: 10, 0.25: 10, 0.5: 0, float("inf"): 0}
     slow = Stratum(
