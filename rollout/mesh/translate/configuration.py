@@ -57,7 +57,7 @@ def configuration_of(registry: Registry, documents: Iterable[Mapping[str, Any]])
     delegates = {service.key: service for service in services if not service.spec.hosts}
     destinations = Destinations(whole, Policies(rules, whole.domain))
     gateways = tuple(sorted(parsed.gateways, key=lambda gateway: gateway.age))
-    references = _References(destinations, delegates, {str(_reference(gateway.key)) for gateway in gateways})
+    references = _References(destinations, delegates, {_reference(gateway.key) for gateway in gateways})
     return Configuration(
         registry=whole,
         virtual_services=tuple(with_delegates(service, delegates) for service in services if service.spec.hosts),
@@ -155,6 +155,9 @@ class _References:
                 yield from self._destination(item.destination, service.key.namespace, inner)
             if route.mirror:
                 yield from self._destination(route.mirror, service.key.namespace, (*path, "mirror"))
+            for position, mirror in enumerate(route.mirrors):
+                inner = (*path, "mirrors", position, "destination")
+                yield from self._destination(mirror.destination, service.key.namespace, inner)
             if route.delegate and delegate_key(route.delegate, service.key.namespace) not in self._delegates:
                 yield _warning((*path, "delegate"), f"there is no delegate {route.delegate.name}: nothing is routed")
 

@@ -72,10 +72,13 @@ class GatewayHosts:
         routes: dict[str, list[Json]] = {}
         redirected: set[str] = set()
         for opening in openings:
-            for domain, found in self._domains(opening):
+            served = list(self._domains(opening))
+            if opening.server.tls and opening.server.tls.https_redirect:
+                # A host that no VirtualService claims is redirected all the same.
+                served += [(host.rpartition("/")[2], []) for host in opening.server.hosts]
+                redirected |= {domain for domain, _ in served}
+            for domain, found in served:
                 routes.setdefault(domain, []).extend(found)
-                if opening.server.tls and opening.server.tls.https_redirect:
-                    redirected.add(domain)
         hosts = [
             {
                 **virtual_host(f"{domain}:{self._port}", [domain], sorted(found, key=_is_last)),

@@ -1,10 +1,10 @@
 """Istio's standard metrics from a vanilla Envoy.
 
 Every listener writes `istio_requests_total` and `istio_request_duration_milliseconds` with Istio's 25 labels, through
-the `envoy.access_loggers.stats` access log, once as the source sees the call, and once as the destination would, when
-a pod was really reached (Istio's server-side proxy writes that row; here there is none). The source's labels are
-constants of the virtual sidecar, the destination's come from the metadata of cluster and endpoint. One label more
-than Istio has, `destination_subset`, tells which canary a reply belongs to that no pod gave (UH, UO): there
+the `envoy.access_loggers.stats` access log, once as the source sees the call, and once as the destination would, when a
+pod was really reached (Istio's server-side proxy writes that row; here there is none). The source's labels are
+constants of the virtual sidecar, the destination's come from the metadata of cluster and endpoint. One label more than
+Istio has, `destination_subset`, tells which canary a reply belongs to that no pod gave (UH, UO): there
 `destination_version` is "unknown", on real Istio as well.
 
 Envoy prefixes every name with `envoy_`; `scrape_config` takes it off again for `istio_*`.
