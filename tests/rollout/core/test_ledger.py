@@ -226,3 +226,15 @@ def test_bets_on_buckets_go_on_into_the_next_step_and_their_proof_of_health_does
     assert evidence.buckets[key].accept.log_e > 0
     assert fresh.accept.log_e == pytest.approx(0)
     assert {ratio.stakes.starts for ratio in fresh.harm.ratios} == {2}
+
+
+def test_bets_on_a_quantile_go_on_into_the_next_step_and_their_proof_of_health_does_not() -> None:
+    seconds = (latencies(NOW + at, 0.05, 0.05) for at in range(60))
+    evidence = grown(*seconds, metric="latency", quantiles=["p50"], maxIncrease="25%")
+    [key] = evidence.exceeds
+
+    fresh = evidence.for_next_step().exceeds[key]
+
+    assert evidence.exceeds[key].accept.log_e != pytest.approx(0)
+    assert fresh.accept.log_e == pytest.approx(0)
+    assert fresh.harm.stakes.starts == 2
