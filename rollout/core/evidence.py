@@ -76,7 +76,7 @@ def coarse_edge(edge_s: float) -> float:
     first_digits = edge_s / 10.0**exponent
     per_unit = 50 if first_digits < 2 else 20 if first_digits < 5 else 10
     ticks = ceil(round(first_digits * per_unit, 6))
-    return ticks * 10.0**exponent / per_unit if exponent >= 0 else ticks / (per_unit * 10.0**-exponent)
+    return float(ticks * 10**exponent / per_unit if exponent >= 0 else ticks / (per_unit * 10**-exponent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ correction (to fool all of them is harder than to fool one). Where a check has s
 counts: proven within the limit, or proven no worse than stable.
 
 When the stable version breaks the same limit, it is a shared outage: no fault of the canary, and no time to advance.
+So a limit convicts only a canary that is proven worse than stable as well, as long as there is a stable version to
+compare with; the bet against "within the limit, or no worse" is the smaller of the two.
 """
 
 from collections import Counter
@@ -94,7 +96,7 @@ class Judgement:
 def judge(plan: PlanSpec, evidence: Evidence, *, weight: int) -> Judgement:
     """Judge the evidence of a step in which the canary has *weight* percent of the users."""
     trials = trials_of(plan)
-    harm = _harm(trials, evidence)
+    harm = _harm(trials, evidence, weight)
     findings = [*_metric_findings(plan, trials, evidence, harm, weight), *_query_findings(plan, evidence)]
     shared = _shared_outage(trials, evidence)
     worst = max((f.verdict for f in findings if f.is_required or f.verdict is Verdict.FAIL), default=Verdict.PASS)
@@ -120,10 +122,10 @@ class _Harm:
     """Keys of the trials that are convicted; empty unless the combined bet is won."""
 
 
-def _harm(trials: Sequence[Trial], evidence: Evidence) -> _Harm:
+def _harm(trials: Sequence[Trial], evidence: Evidence, weight: int) -> _Harm:
     """Combine all bets on harm: equal shares per family, and within a family per trial."""
     betting = [trial for trial in trials if not trial.proves_only]
-    log_es = {trial.key: _log_e_harm(trial, evidence) for trial in betting}
+    log_es = {trial.key: _log_e_harm(trial, evidence, weight) for trial in betting}
     if not betting:
         return _Harm(log_e=0.0, log_es=log_es, guilty=frozenset())
     sizes = Counter(trial.family for trial in betting)
@@ -143,11 +145,14 @@ def _is_substantial(trial: Trial, evidence: Evidence) -> bool:
     return seen.events >= HARM_FAILURES_MIN or seen.exposure >= HARM_REQUESTS_MIN
 
 
-def _log_e_harm(trial: Trial, evidence: Evidence) -> float:
+def _log_e_harm(trial: Trial, evidence: Evidence, weight: int) -> float:
     match trial.kind:
         case TrialKind.ERROR_LIMIT | TrialKind.LATENCY_LIMIT:
             kept = evidence.limits.get(trial.key)
-            return 0.0 if kept is None or _is_shared(kept) else kept.harm.log_e
+            if kept is None or _is_shared(kept):
+                return 0.0
+            has_stable = trial.source is Source.LOAD or weight < 100
+            return floored(kept.harm.log_e, kept.worse.log_e) if has_stable else kept.harm.log_e
         case TrialKind.ERROR_GROWTH | TrialKind.ERROR_POINTS:
             ratio = evidence.ratios.get(trial.key)
             return floored(ratio.harm.log_e, ratio.floor.log_e) if ratio else 0.0

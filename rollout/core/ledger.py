@@ -35,9 +35,14 @@ tolerating 10 % more latency means tolerating 25 % more requests above a boundar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitEvidence:
-    """A share of one version against a limit; the stable version is held to the same limit to tell a shared outage."""
+    """A share of one version against a limit; the stable version is held to the same limit to tell a shared outage.
+
+    worse: and is the canary worse than stable at all? Until the stable version is proven to break the limit as well, a
+    shared outage shows in one version sooner than in the other by mere chance.
+    """
 
     harm: SloE
+    worse: RatioE
     accept: SloE
     stable: SloE
 
@@ -147,7 +152,7 @@ def fold(evidence: Evidence, trials: Iterable[Trial], source: Source, stratum: S
     for trial in trials:
         match trial.kind:
             case TrialKind.ERROR_LIMIT | TrialKind.LATENCY_LIMIT:
-                limits[trial.key] = _fold_limit(limits.get(trial.key), trial, stratum, steps)
+                limits[trial.key] = _fold_limit(limits.get(trial.key), trial, stratum, part.tempering.eta, steps)
             case TrialKind.ERROR_GROWTH | TrialKind.ERROR_POINTS:
                 ratios[trial.key] = _fold_ratio(ratios.get(trial.key), trial, stratum, part, steps)
             case TrialKind.LATENCY_GROWTH | TrialKind.LATENCY_SHIFT:
@@ -193,10 +198,11 @@ def _with_totals(part: SourceEvidence, stratum: Stratum) -> SourceEvidence:
     return replace(part, earlier=recent, recent=Counts(), recent_since=stratum.end)
 
 
-def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, steps: int) -> LimitEvidence:
+def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, eta: float, steps: int) -> LimitEvidence:
     p0 = trial.limit if trial.quantile is None else 1 - trial.quantile
     kept = kept or LimitEvidence(
         harm=SloE.fresh(Side.HARM, p0=p0, starts_planned=steps),
+        worse=RatioE.fresh(Side.HARM, starts_planned=steps),
         accept=SloE.fresh(Side.ACCEPT, p0=p0),
         stable=SloE.fresh(Side.HARM, p0=p0),
     )
@@ -204,10 +210,14 @@ def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, step
         surely = maybe = _errors(stratum.canary)
         stable = _errors(stratum.stable)
     else:
+        eta = 1.0  # measured on errors, and about errors
         surely, maybe = _beyond(stratum.canary, trial, trial.limit)
         stable, _ = _beyond(stratum.stable, trial, trial.limit)
     return LimitEvidence(
-        harm=kept.harm.after(surely), accept=kept.accept.after(maybe), stable=kept.stable.after(stable)
+        harm=kept.harm.after(surely, eta=eta),
+        worse=kept.worse.after(surely, stable, eta=eta),
+        accept=kept.accept.after(maybe, eta=eta),
+        stable=kept.stable.after(stable, eta=eta),
     )
 
 
@@ -241,7 +251,7 @@ def _fold_ratio(
     canary, stable, eta = _errors(stratum.canary), _errors(stratum.stable), part.tempering.eta
     return RatioEvidence(
         harm=kept.harm.after(canary, stable, eta=eta, psi0=harm_ratio),
-        floor=kept.floor.after(canary),
+        floor=kept.floor.after(canary, eta=eta),
         accept=kept.accept.after(canary, stable, eta=eta, psi0=accept_ratio),
     )
 
@@ -313,6 +323,7 @@ def _next_limit(kept: LimitEvidence) -> LimitEvidence:
     p0 = kept.harm.p0
     return LimitEvidence(
         harm=_restarted(kept.harm, kept.harm.stakes),
+        worse=_restarted(kept.worse, kept.worse.stakes),
         accept=SloE.fresh(Side.ACCEPT, p0=p0),
         stable=SloE.fresh(Side.HARM, p0=p0),
     )

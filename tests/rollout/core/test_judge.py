@@ -13,6 +13,7 @@ from rollout.core.trials import trials_of
 from tests.rollout.core.worlds import NOW, counts, spec, strata
 
 ERRORS = {"name": "errors", "source": "load", "metric": "error-rate", "max": "1%"}
+USERS = {"name": "users", "source": "prometheus", "metric": "error-rate", "max": "1%", "maxIncrease": "50%"}
 
 
 def plan(*checks: dict[str, Any]) -> PlanSpec:
@@ -83,7 +84,7 @@ def test_five_failures_are_a_handful_too_many() -> None:
 
 def test_the_budget_for_false_alarms_is_shared_by_all_checks() -> None:
     many = [{"name": f"q{i}", "source": "load", "metric": "latency", "max": f"{i + 1}s"} for i in range(5)]
-    edge = strata(1, canary=(60, 6))
+    edge = strata(1, stable=(600, 0), canary=(60, 6))
 
     alone, among_many = judged(plan(ERRORS), *edge), judged(plan(ERRORS, *many), *edge)
 
@@ -94,9 +95,10 @@ def test_the_budget_for_false_alarms_is_shared_by_all_checks() -> None:
 def test_several_weak_suspicions_convict_the_strongest() -> None:
     growth = ERRORS | {"maxIncrease": "50%"}
 
-    judgement = judged(plan(growth), *strata(4, stable=(25, 0), canary=(25, 2)))
+    judgement = judged(plan(growth), *strata(3, stable=(80, 0), canary=(25, 2)))
 
     assert judgement.verdict is Verdict.FAIL
+    assert only(judgement).log_e_harm == pytest.approx(4.87, abs=0.01)  # two families: alone it would have to be 5.3
 
 
 def test_errors_that_hardly_exist_are_no_harm_however_much_they_grew() -> None:
@@ -114,6 +116,24 @@ def test_an_outage_of_both_is_held_and_blamed_on_nobody() -> None:
     assert judgement.is_shared_outage
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reason == "shared outage: both versions break the limit; holding"
+
+
+@pytest.mark.parametrize("bad", [1, 2])
+def test_an_outage_of_both_that_shows_in_the_canary_first_convicts_nobody(bad: int) -> None:
+    lucky = strata(2, stable=(50, bad), canary=(50, 4))
+
+    judgement = judged(plan(ERRORS), *lucky)
+
+    assert not judgement.is_shared_outage  # nothing is proven of the stable version yet
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judged(plan(ERRORS), *strata(2, stable=(50, 0), canary=(50, 5))).verdict is Verdict.FAIL
+
+
+def test_where_no_stable_version_is_left_the_limit_alone_convicts() -> None:
+    everything = strata(4, stable=(0, 0), canary=(100, 8))
+
+    assert judged(plan(USERS), *everything, source=Source.PROMETHEUS, weight=100).verdict is Verdict.FAIL
+    assert judged(plan(USERS), *everything, source=Source.PROMETHEUS, weight=99).verdict is not Verdict.FAIL
 
 
 def test_an_outage_of_stable_alone_is_no_shared_one() -> None:
@@ -184,9 +204,6 @@ def test_percentage_points_and_shifts_show_the_limit_they_come_to() -> None:
     limits = [finding.limit for finding in judged(plan(points, shift), *strata(3, stable=(25, 1))).findings]
 
     assert limits == [pytest.approx(0.05), pytest.approx(0.035)]
-
-
-USERS = {"name": "users", "source": "prometheus", "metric": "error-rate", "max": "1%", "maxIncrease": "50%"}
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,25 @@ def test_errors_above_the_limit_are_evidence_of_harm_and_of_a_shared_outage_wher
     assert kept.accept.log_e < 0
 
 
+def test_failures_that_come_in_bursts_count_for_less() -> None:
+    burst = strata(1, stable=(50, 5), canary=(50, 5))
+    bursty, calm = (*strata(9, stable=(50, 0), canary=(50, 0)), *burst) * 6, strata(60, stable=(50, 0), canary=(50, 0))
+
+    def growth(history: tuple[Stratum, ...]) -> list[float]:
+        """What one more burst adds to a stake of each bet on errors."""
+        before, after = (grown(*past, max="1%", maxIncrease="50%") for past in (history, (*history, *burst)))
+        stakes = [
+            [kept.stakes.logs[4] or 0.0 for kept in (limit.harm, limit.worse, limit.stable, ratio.harm, ratio.floor)]
+            for evidence in (before, after)
+            for limit, ratio in [(evidence.limits["c/error-limit"], evidence.ratios["c/error-growth"])]
+        ]
+        return [late - early for early, late in zip(*stakes, strict=True)]
+
+    eta = 1 / (1.5 * grown(*bursty, max="1%").load.tempering.phi)
+    assert eta < 0.2
+    assert growth(bursty) == pytest.approx([eta * one for one in growth(calm)])
+
+
 def test_percentage_points_become_a_ratio_by_the_stable_rate_so_far() -> None:
     many = strata(10, stable=(100, 5), canary=(100, 5))
     evidence = grown(*many, maxIncrease="5pp")
