@@ -130,7 +130,7 @@ def test_the_first_wrong_document_stops_everything_with_all_its_problems() -> No
         (virtual_service({"hosts": 5}), "spec.hosts", "expected a list, got 5"),
         (destination_rule({"host": 5}), "spec.host", "expected a string, got 5; put it in quotes"),
         (gateway({"servers": 5}), "spec.servers", "expected a list, got 5"),
-        (service(ports=[{"port": 0}]), "spec.ports[0].number", "must be in 1..65535, got 0"),
+        (service(ports=[{"port": 0}]), "spec.ports[0].port", "must be in 1..65535, got 0"),
         (destination_rule({"host": ""}), "spec.host", "not a host: ''"),
         (gateway({}), "spec.servers", "a gateway needs servers"),
         (virtual_service({"hosts": ["a"]}), "spec", "http, tcp or tls must be provided"),
