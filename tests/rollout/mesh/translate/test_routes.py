@@ -59,4 +59,4 @@ def test_the_default_route_is_hashed_when_the_rule_says_so() -> None:
     (found,) = routes(destination_rule({"host": "reviews", "trafficPolicy": {"loadBalancer": balancer}}))
 
     assert found["route"]["hash_policy"] == [{"header": {"header_name": "user"}}]
-    assert "retry_host_predicate" not in found["route"]["retry_policy"]
+    assert "retry_host_predicate" in found["route"]["retry_policy"]
