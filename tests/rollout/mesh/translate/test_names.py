@@ -13,6 +13,7 @@ from rollout.mesh.translate.names import (
     qualify,
     sni,
     specificity,
+    subset_of,
 )
 
 
@@ -119,3 +120,9 @@ def test_a_short_gateway_is_in_the_namespace_of_who_names_it(name: str, full: st
 )
 def test_objects_are_seen_where_they_are_exported_to(export_to: tuple[str, ...], viewers: set[str]) -> None:
     assert {viewer for viewer in ("home", "other") if is_visible(export_to, "home", viewer)} == viewers
+
+
+def test_the_subset_of_a_cluster_stands_in_its_name() -> None:
+    assert subset_of("outbound|9080|v3|reviews.bookinfo.svc.cluster.local") == "v3"
+    assert subset_of("outbound|9080||reviews.bookinfo.svc.cluster.local") == ""
+    assert subset_of("PassthroughCluster") == ""
