@@ -78,7 +78,10 @@ def test_what_cannot_work_is_refused_at_its_key(document: Json, path: str, messa
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (serving("TCP"), "port.protocol", "not served: the embedded mesh carries HTTP and HTTPS"),
+        *(
+            (serving(protocol), "port.protocol", "not served: the embedded mesh carries HTTP and HTTPS")
+            for protocol in ("TCP", "TLS", "MONGO")
+        ),
         (
             serving(bind="0.0.0.0"),
             "bind",
