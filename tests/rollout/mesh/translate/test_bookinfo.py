@@ -4,7 +4,6 @@ from rollout.mesh.registry import ProxyKind
 from rollout.mesh.translate.resources import translate
 from tests.rollout.mesh.translate.bookinfo import DIRECTORY, SETS, applied, bookinfo_registry, documents_of
 
-
 # Istio's own sample has a second route behind one that takes every request.
 ODD = {
     "fault-injection-details-v1": [
