@@ -9,16 +9,24 @@ from dataclasses import dataclass
 from rollout.mesh.registry import Proxy
 from rollout.mesh.translate.destinations import Destinations
 from rollout.mesh.translate.document import Parsed
-from rollout.mesh.translate.gateway import Gateway, Server, ServerTls, ServerTlsMode
+from rollout.mesh.translate.gateway import Gateway, Server, ServerTls, ServerTlsMode, TlsVersion
 from rollout.mesh.translate.matches import Caller, includes, is_catch_all
 from rollout.mesh.translate.names import gateway_name, intersection, is_visible, qualify, specificity
 from rollout.mesh.translate.proto import Json, extension, given
 from rollout.mesh.translate.routes import routes_of
 from rollout.mesh.translate.rules_gateway import HTTP_PROTOCOLS
+from rollout.mesh.translate.upstream_tls import subject_alt_names
 from rollout.mesh.translate.virtual_hosts import route_configuration, virtual_host
 from rollout.mesh.translate.virtual_service import VirtualService
 
 _TERMINATES = (ServerTlsMode.SIMPLE, ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL)
+_VERSIONS = {
+    TlsVersion.TLS_AUTO: "",
+    TlsVersion.TLSV1_0: "TLSv1_0",
+    TlsVersion.TLSV1_1: "TLSv1_1",
+    TlsVersion.TLSV1_2: "TLSv1_2",
+    TlsVersion.TLSV1_3: "TLSv1_3",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +146,28 @@ def _downstream_tls(tls: ServerTls) -> Json:
         "certificate_chain": {"filename": tls.server_certificate},
         "private_key": {"filename": tls.private_key},
     }
-    trusted = {"trusted_ca": {"filename": tls.ca_certificates}} if tls.ca_certificates else None
+    parameters = given(
+        tls_minimum_protocol_version=_VERSIONS[tls.min_protocol_version],
+        tls_maximum_protocol_version=_VERSIONS[tls.max_protocol_version],
+        cipher_suites=list(tls.cipher_suites),
+    )
     common = {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]}
     return extension(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-        common_tls_context={**common, **given(validation_context=trusted)},
+        common_tls_context={**common, **given(tls_params=parameters, validation_context=_clients(tls))},
         **given(require_client_certificate=tls.mode is ServerTlsMode.MUTUAL),
+    )
+
+
+def _clients(tls: ServerTls) -> Json:
+    """Which client certificates are good."""
+    if tls.insecure_skip_verify:
+        return {}
+    return given(
+        trusted_ca=given(filename=tls.ca_certificates),
+        crl=given(filename=tls.ca_crl),
+        match_typed_subject_alt_names=subject_alt_names(tls.subject_alt_names),
+        verify_certificate_spki=list(tls.verify_certificate_spki),
+        verify_certificate_hash=list(tls.verify_certificate_hash),
     )
