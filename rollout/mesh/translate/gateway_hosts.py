@@ -83,7 +83,7 @@ class GatewayHosts:
             served = list(self._domains(opening))
             if opening.server.tls and opening.server.tls.https_redirect:
                 # A host that no VirtualService claims is redirected all the same.
-                served += [(host.rpartition("/")[2], []) for host in opening.server.hosts]
+                served += [(host.lower().rpartition("/")[2], []) for host in opening.server.hosts]
                 redirected |= {domain for domain, _ in served}
             for domain, found in served:
                 routes.setdefault(domain, []).extend(found)
@@ -106,7 +106,10 @@ class GatewayHosts:
             names = {gateway_name(name, service.key.namespace) for name in service.spec.gateways}
             if opening.gateway not in names or not self._is_exported(service):
                 continue
-            hosts = [qualify(host, service.key.namespace, self._destinations.domain) for host in service.spec.hosts]
+            # Envoy compares hosts without regard to case, and refuses one that stands twice.
+            hosts = [
+                qualify(host.lower(), service.key.namespace, self._destinations.domain) for host in service.spec.hosts
+            ]
             common = [
                 domain
                 for host in hosts
@@ -128,7 +131,7 @@ def _is_last(route: Json) -> bool:
 def _server_hosts(opening: Opening, namespace: str) -> Iterator[str]:
     """The server's hosts that VirtualServices of *namespace* may bind to."""
     for host in opening.server.hosts:
-        owner, _, name = host.rpartition("/")
+        owner, _, name = host.lower().rpartition("/")
         if owner in ("", "*", namespace) or (owner == "." and namespace == opening.namespace):
             yield name
 
@@ -136,7 +139,7 @@ def _server_hosts(opening: Opening, namespace: str) -> Iterator[str]:
 def tls_chain(opening: Opening, chain: Json) -> Json:
     """A filter *chain* for the names of an HTTPS server, with its certificates."""
     assert opening.server.tls is not None, "an HTTPS server has tls: the rules see to it"
-    names = [host.rpartition("/")[2] for host in opening.server.hosts]
+    names = [host.lower().rpartition("/")[2] for host in opening.server.hosts]
     match = {} if "*" in names else {"filter_chain_match": {"server_names": names}}
     return {**chain, **match, "transport_socket": _downstream_tls(opening.server.tls)}
 

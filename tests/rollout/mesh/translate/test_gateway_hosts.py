@@ -66,6 +66,7 @@ def domains(*documents: Json, name: str = "entry.edge:80") -> list[str]:
         (["./*"], ["a.example.com"], ["a.example.com"]),
         (["*/*"], ["a.example.com"], ["a.example.com"]),
         (["other/*"], ["a.example.com"], []),
+        (["A.example.com", "a.EXAMPLE.com"], ["a.Example.com"], ["a.example.com"]),
     ],
 )
 def test_a_gateway_serves_the_hosts_it_has_in_common_with_a_virtual_service(
@@ -161,7 +162,7 @@ def test_plain_requests_are_sent_to_https_whether_or_not_there_are_routes() -> N
 
 def test_https_servers_are_told_apart_by_the_name_asked_for() -> None:
     secure = [
-        HTTPS | {"hosts": ["./a.example.com", "*.example.org"]},
+        HTTPS | {"hosts": ["./A.example.com", "*.example.org"]},
         HTTPS | {"port": HTTPS["port"] | {"name": "rest"}},
     ]
     found = translated(entry(*secure), served(["*"]), over=EDGE)

@@ -170,6 +170,11 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
             "stands there twice: 'b'",
         ),
         (
+            hashing(useSourceIp=True, ringHash={"minimumRingSize": 8388609}),
+            "trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize",
+            "must be in 0..8388608, got 8388609",
+        ),
+        (
             hashing(useSourceIp=True, ringHash={}, maglev={"tableSize": 7}),
             "trafficPolicy.loadBalancer.consistentHash",
             "only one of ringHash, maglev and minimumRingSize",

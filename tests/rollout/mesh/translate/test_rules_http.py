@@ -80,6 +80,11 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(http: Json) -> None:
             ".route",
             "total destination weight 6442450941 is more than 4294967295",
         ),
+        (
+            {"route": [to(weight=2**31)]},
+            ".route[0].weight",
+            "must be in -2147483648..2147483647, got 2147483648",
+        ),
         ({"route": [to(weight=0.5)]}, ".route[0].weight", "expected a whole number, got 0.5"),
         ({"route": [to("*")]}, ".route[0].destination.host", "not a host: '*'"),
         ({"route": [to("a/b")]}, ".route[0].destination.host", "not a host: 'a/b'"),
