@@ -34,6 +34,7 @@ def large(size: int) -> str:
         {"route": SPLIT},
         {"route": [to(weight=1), to("ratings", weight=199)]},
         {"route": [to(weight=0)]},
+        {"route": [to(weight=2**31 - 1), to(weight=2**31 - 1), to(weight=1)]},
         {"route": [to(weight=1), to(weight=1)]},
         {"route": [to("reviews.bookinfo.svc.cluster.local", "V1"), to("10.0.0.1", weight=1)]},
         {"redirect": {"uri": "/a", "authority": "b", "scheme": "https", "port": 8443, "redirectCode": 307}},
