@@ -15,7 +15,7 @@ from rollout.yaml_documents import load_all
 from tests.rollout.mesh.translate.documents import registry, source
 
 EVERYTHING = [document.value for document in load_all((Path(__file__).parent / "everything.yaml").read_text())]
-JUNK = st.sampled_from(
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,
