@@ -47,7 +47,11 @@ class Bounds:
 
     def complaint(self, value: Any) -> str | None:
         """Why *value* does not fit."""
-        return None if self.low <= value <= self.high else f"must be in {self.low:g}..{self.high:g}, got {shown(value)}"
+        return (
+            None
+            if self.low <= value <= self.high
+            else f"must be in {self.low:.10g}..{self.high:.10g}, got {shown(value)}"
+        )
 
 
 Int32 = Annotated[int, Bounds(-(2**31), 2**31 - 1)]

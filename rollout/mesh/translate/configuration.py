@@ -60,7 +60,9 @@ def configuration_of(registry: Registry, documents: Iterable[Mapping[str, Any]])
     references = _References(destinations, delegates, {_reference(gateway.key) for gateway in gateways})
     return Configuration(
         registry=whole,
-        virtual_services=tuple(with_delegates(service, delegates) for service in services if service.spec.hosts),
+        virtual_services=tuple(
+            with_delegates(service, delegates, whole.domain) for service in services if service.spec.hosts
+        ),
         destination_rules=rules,
         gateways=gateways,
         destinations=destinations,

@@ -9,8 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rollout.mesh.translate.document import Key, Parsed
-from rollout.mesh.translate.names import is_visible
-from rollout.mesh.translate.virtual_service import Delegate, Headers, HttpMatch, HttpRoute, StringMatch, VirtualService
+from rollout.mesh.translate.names import gateway_name, is_visible, qualify
+from rollout.mesh.translate.virtual_service import (
+    Delegate,
+    Destination,
+    Headers,
+    HttpMatch,
+    HttpRoute,
+    StringMatch,
+    VirtualService,
+)
 
 _COMPARED = ("uri", "scheme", "method", "authority")
 _MAPPED = ("headers", "without_headers", "query_params")
@@ -27,25 +35,47 @@ def delegate_key(delegate: Delegate, namespace: str) -> Key:
 
 
 def with_delegates(
-    root: Parsed[VirtualService], delegates: Mapping[Key, Parsed[VirtualService]]
+    root: Parsed[VirtualService], delegates: Mapping[Key, Parsed[VirtualService]], domain: str
 ) -> Parsed[VirtualService]:
     """*root* with each delegating route replaced by its delegate's merged routes; a missing delegate leaves nothing."""
     if not any(route.delegate for route in root.spec.http):
         return root
-    http = tuple(merged for route in root.spec.http for merged in _expanded(route, root.key.namespace, delegates))
+    namespace = root.key.namespace
+    http = tuple(merged for route in root.spec.http for merged in _expanded(route, namespace, delegates, domain))
     return dataclasses.replace(root, spec=dataclasses.replace(root.spec, http=http))
 
 
-def _expanded(route: HttpRoute, namespace: str, delegates: Mapping[Key, Parsed[VirtualService]]) -> Iterator[HttpRoute]:
+def _expanded(
+    route: HttpRoute, namespace: str, delegates: Mapping[Key, Parsed[VirtualService]], domain: str
+) -> Iterator[HttpRoute]:
     if route.delegate is None:
         yield route
         return
     found = delegates.get(delegate_key(route.delegate, namespace))
     if found and is_visible(found.spec.export_to, found.key.namespace, namespace):
+        root = _resolved(route, namespace, domain)
         for leaf in found.spec.http:
-            merged = _merged(route, leaf)
+            merged = _merged(root, _resolved(leaf, found.key.namespace, domain))
             if merged:
                 yield merged
+
+
+def _resolved(route: HttpRoute, namespace: str, domain: str) -> HttpRoute:
+    """*route* with short names written out: each object's are of its own namespace."""
+
+    def full(destination: Destination) -> Destination:
+        return dataclasses.replace(destination, host=qualify(destination.host, namespace, domain))
+
+    def known(match: HttpMatch) -> HttpMatch:
+        return dataclasses.replace(match, gateways=tuple(gateway_name(name, namespace) for name in match.gateways))
+
+    return dataclasses.replace(
+        route,
+        match=tuple(map(known, route.match)),
+        route=tuple(dataclasses.replace(item, destination=full(item.destination)) for item in route.route),
+        mirror=full(route.mirror) if route.mirror else None,
+        mirrors=tuple(dataclasses.replace(item, destination=full(item.destination)) for item in route.mirrors),
+    )
 
 
 def _merged(root: HttpRoute, leaf: HttpRoute) -> HttpRoute | None:

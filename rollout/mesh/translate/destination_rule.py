@@ -9,6 +9,8 @@ from rollout.mesh.schema import Bounds, Int32, Percent, UInt32
 from rollout.mesh.translate.duration import Duration, Span
 from rollout.mesh.translate.virtual_service import PortSelector
 
+RingSize = Annotated[int, Bounds(0, 8 * 1024 * 1024)]  # Envoy's own limit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpKeepalive:
@@ -118,7 +120,7 @@ class HttpCookie:
 class RingHash:
     """Ketama."""
 
-    minimum_ring_size: UInt32 = 0
+    minimum_ring_size: RingSize = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class ConsistentHash:
     http_query_parameter_name: str = ""
     ring_hash: RingHash | None = None
     maglev: Maglev | None = None
-    minimum_ring_size: UInt32 = 0
+    minimum_ring_size: RingSize = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 from rollout.mesh.registry import Proxy
 from rollout.mesh.translate.destinations import Destinations
 from rollout.mesh.translate.document import Parsed
-from rollout.mesh.translate.gateway import Gateway, Server, ServerTls, ServerTlsMode
+from rollout.mesh.translate.gateway import Gateway, Server, ServerTls, ServerTlsMode, TlsVersion
 from rollout.mesh.translate.matches import Caller, includes, is_catch_all
 from rollout.mesh.translate.names import gateway_name, intersection, is_visible, qualify, specificity
 from rollout.mesh.translate.proto import Json, extension, given
 from rollout.mesh.translate.routes import routes_of
 from rollout.mesh.translate.rules_gateway import HTTP_PROTOCOLS
+from rollout.mesh.translate.upstream_tls import subject_alt_names
 from rollout.mesh.translate.virtual_hosts import route_configuration, virtual_host
 from rollout.mesh.translate.virtual_service import VirtualService
 
 _TERMINATES = (ServerTlsMode.SIMPLE, ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL)
+_VERSIONS = {
+    TlsVersion.TLS_AUTO: "",
+    TlsVersion.TLSV1_0: "TLSv1_0",
+    TlsVersion.TLSV1_1: "TLSv1_1",
+    TlsVersion.TLSV1_2: "TLSv1_2",
+    TlsVersion.TLSV1_3: "TLSv1_3",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,7 @@ class GatewayHosts:
             served = list(self._domains(opening))
             if opening.server.tls and opening.server.tls.https_redirect:
                 # A host that no VirtualService claims is redirected all the same.
-                served += [(host.rpartition("/")[2], []) for host in opening.server.hosts]
+                served += [(host.lower().rpartition("/")[2], []) for host in opening.server.hosts]
                 redirected |= {domain for domain, _ in served}
             for domain, found in served:
                 routes.setdefault(domain, []).extend(found)
@@ -98,7 +106,10 @@ class GatewayHosts:
             names = {gateway_name(name, service.key.namespace) for name in service.spec.gateways}
             if opening.gateway not in names or not self._is_exported(service):
                 continue
-            hosts = [qualify(host, service.key.namespace, self._destinations.domain) for host in service.spec.hosts]
+            # Envoy compares hosts without regard to case, and refuses one that stands twice.
+            hosts = [
+                qualify(host.lower(), service.key.namespace, self._destinations.domain) for host in service.spec.hosts
+            ]
             common = [
                 domain
                 for host in hosts
@@ -120,7 +131,7 @@ def _is_last(route: Json) -> bool:
 def _server_hosts(opening: Opening, namespace: str) -> Iterator[str]:
     """The server's hosts that VirtualServices of *namespace* may bind to."""
     for host in opening.server.hosts:
-        owner, _, name = host.rpartition("/")
+        owner, _, name = host.lower().rpartition("/")
         if owner in ("", "*", namespace) or (owner == "." and namespace == opening.namespace):
             yield name
 
@@ -128,7 +139,7 @@ def _server_hosts(opening: Opening, namespace: str) -> Iterator[str]:
 def tls_chain(opening: Opening, chain: Json) -> Json:
     """A filter *chain* for the names of an HTTPS server, with its certificates."""
     assert opening.server.tls is not None, "an HTTPS server has tls: the rules see to it"
-    names = [host.rpartition("/")[2] for host in opening.server.hosts]
+    names = [host.lower().rpartition("/")[2] for host in opening.server.hosts]
     match = {} if "*" in names else {"filter_chain_match": {"server_names": names}}
     return {**chain, **match, "transport_socket": _downstream_tls(opening.server.tls)}
 
@@ -138,11 +149,28 @@ def _downstream_tls(tls: ServerTls) -> Json:
         "certificate_chain": {"filename": tls.server_certificate},
         "private_key": {"filename": tls.private_key},
     }
-    trusted = {"trusted_ca": {"filename": tls.ca_certificates}} if tls.ca_certificates else None
+    parameters = given(
+        tls_minimum_protocol_version=_VERSIONS[tls.min_protocol_version],
+        tls_maximum_protocol_version=_VERSIONS[tls.max_protocol_version],
+        cipher_suites=list(tls.cipher_suites),
+    )
     common = {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]}
     return extension(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-        common_tls_context={**common, **given(validation_context=trusted)},
+        common_tls_context={**common, **given(tls_params=parameters, validation_context=_clients(tls))},
         **given(require_client_certificate=tls.mode is ServerTlsMode.MUTUAL),
+    )
+
+
+def _clients(tls: ServerTls) -> Json:
+    """Which client certificates are good."""
+    if tls.insecure_skip_verify:
+        return {}
+    return given(
+        trusted_ca=given(filename=tls.ca_certificates),
+        crl=given(filename=tls.ca_crl),
+        match_typed_subject_alt_names=subject_alt_names(tls.subject_alt_names),
+        verify_certificate_spki=list(tls.verify_certificate_spki),
+        verify_certificate_hash=list(tls.verify_certificate_hash),
     )

@@ -67,10 +67,13 @@ def _tls_problems(tls: ServerTls, protocol: str, path: Path) -> Iterator[Problem
     if protocol == "HTTPS" and not terminates:
         message = f"mode {tls.mode} is not served: the embedded mesh terminates SIMPLE and MUTUAL"
         yield Problem(path=(*path, "mode"), message=message, severity=Severity.WARNING)
-    if tls.credential_name or tls.credential_names or tls.tls_certificates:
+    if tls.credential_name or tls.credential_names or tls.ca_cert_credential_name or tls.tls_certificates:
         message = "secrets are not available in the embedded mesh: name serverCertificate and privateKey files"
         yield Problem(path=path, message=message)
     elif terminates and not (tls.server_certificate and tls.private_key):
         yield Problem(path=path, message=f"mode {tls.mode} needs serverCertificate and privateKey")
-    if tls.mode is ServerTlsMode.MUTUAL and not tls.ca_certificates:
-        yield Problem(path=(*path, "caCertificates"), message="mode MUTUAL needs caCertificates")
+    if tls.mode in (ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL):
+        if not tls.ca_certificates:
+            yield Problem(path=(*path, "caCertificates"), message=f"mode {tls.mode} needs caCertificates")
+    elif tls.ca_crl:
+        yield Problem(path=(*path, "caCrl"), message=f"has no effect in mode {tls.mode}")

@@ -11,6 +11,7 @@ from rollout.yaml_documents import Path
 REGEX_MAX = 1024  # istiod's own limit (pkg/config/validation: regex must be less than 1024 characters)
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110
 _HEADER_VALUE = re.compile(r"[^\r\n\0]*")
+_FORMAT = re.compile(r"(?:[^%]|%%|%[^%]+%)*")  # Envoy puts the result of a command in the place of its name
 _CLAIMS = "@request.auth.claims"
 # Constructs RE2 knows and Python does not: where one occurs, only Envoy itself can say whether the regex is good.
 _ONLY_RE2 = re.compile(r"\\[pPzCQE]|\[\[:|\(\?|\(\*")
@@ -91,6 +92,9 @@ def operation_problems(operations: Mapping[str, str], path: Path, *, may_set_aut
             yield Problem(path=(*path, name), message=f"not a header name: {name!r}")
         if not _HEADER_VALUE.fullmatch(value):
             yield Problem(path=(*path, name), message="a header value is one line")
+        elif not _FORMAT.fullmatch(value):
+            message = "a lone % must be doubled; two enclose a command of Envoy's, like %START_TIME%"
+            yield Problem(path=(*path, name), message=message)
 
 
 def removal_problems(names: tuple[str, ...], path: Path) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ The rules of one HTTP route live in `rules_http.py`, of one match in `rules_matc
 
 from collections.abc import Iterator
 
-from rollout.mesh.schema import Problem
+from rollout.mesh.schema import Problem, Severity
 from rollout.mesh.translate.names import MESH, host_matches, is_host, is_label
 from rollout.mesh.translate.rules_http import RouteRole, route_problems
 from rollout.mesh.translate.rules_match import gateway_reference_problems
@@ -25,12 +25,25 @@ def virtual_service_problems(service: VirtualService) -> Iterator[Problem]:
     if is_delegate and (service.tls or service.tcp):
         yield Problem(path=_SPEC, message="a virtual service without hosts is a delegate: only http")
     yield from _host_problems(service)
+    yield from _unused(service)
     for index, gateway in enumerate(service.gateways):
         yield from gateway_reference_problems(gateway, (*_SPEC, "gateways", index))
     yield from export_problems(service.export_to)
     for index, route in enumerate(service.http):
         role = RouteRole.DELEGATE if is_delegate else RouteRole.ROOT if route.delegate else RouteRole.INDEPENDENT
         yield from route_problems(route, (*_SPEC, "http", index), role)
+
+
+def _unused(service: VirtualService) -> Iterator[Problem]:
+    for key, given in (("tls", service.tls), ("tcp", service.tcp)):
+        if given:
+            message = "not served: the embedded mesh carries HTTP"
+            yield Problem(path=(*_SPEC, key), message=message, severity=Severity.WARNING)
+    unconditional = [index for index, route in enumerate(service.http) if not route.match]
+    first = unconditional[0] if unconditional else len(service.http)
+    for index in range(first + 1, len(service.http)):
+        message = f"never reached: http[{first}] takes every request"
+        yield Problem(path=(*_SPEC, "http", index), message=message, severity=Severity.WARNING)
 
 
 def _host_problems(service: VirtualService) -> Iterator[Problem]:

@@ -3,6 +3,8 @@
 ISTIO_MUTUAL is what sidecars do between themselves; on loopback there is no second sidecar, so it is plaintext here.
 """
 
+from collections.abc import Iterable
+
 from rollout.mesh.translate.destination_rule import ClientTls, TlsMode
 from rollout.mesh.translate.proto import Json, extension, given
 
@@ -35,10 +37,12 @@ def _socket(tls: ClientTls, server_name: str, certificates: list[Json]) -> Json:
 def _validation(tls: ClientTls) -> Json:
     if tls.insecure_skip_verify:
         return {}
-    names = [
-        {"san_type": kind, "matcher": {"exact": name}} for name in tls.subject_alt_names for kind in ("DNS", "URI")
-    ]
     return {
         "trusted_ca": {"filename": tls.ca_certificates},
-        **given(match_typed_subject_alt_names=names, crl=given(filename=tls.ca_crl)),
+        **given(match_typed_subject_alt_names=subject_alt_names(tls.subject_alt_names), crl=given(filename=tls.ca_crl)),
     }
+
+
+def subject_alt_names(names: Iterable[str]) -> list[Json]:
+    """Who a certificate may be for: any of *names*."""
+    return [{"san_type": kind, "matcher": {"exact": name}} for name in names for kind in ("DNS", "URI")]

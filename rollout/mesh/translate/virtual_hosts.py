@@ -48,7 +48,7 @@ class MeshServices:
             if service.spec.gateways and MESH not in service.spec.gateways:
                 continue
             for host in service.spec.hosts:
-                full = qualify(host, service.key.namespace, domain)
+                full = qualify(host.lower(), service.key.namespace, domain)
                 if full.startswith("*"):
                     wildcards.append((full, service))
                 else:

@@ -139,7 +139,8 @@ def test_plain_is_the_inverse_of_read() -> None:
 
 def test_long_values_are_cut_in_messages() -> None:
     assert shown("x" * 100) == "'" + "x" * 56 + "..."
-    assert shown(None) == "null"
+    values: list[object] = [None, True, False, {}, [], 5]
+    assert [shown(value) for value in values] == ["null", "true", "false", "a mapping", "a list", "5"]
 
 
 def test_only_near_words_are_proposed() -> None:

@@ -4,12 +4,19 @@ from rollout.mesh.registry import ProxyKind
 from rollout.mesh.translate.resources import translate
 from tests.rollout.mesh.translate.bookinfo import DIRECTORY, SETS, applied, bookinfo_registry, documents_of
 
+# Istio's own sample has a second route behind one that takes every request.
+ODD = {
+    "fault-injection-details-v1": [
+        "VirtualService bookinfo/details spec.http[1]: never reached: http[0] takes every request"
+    ]
+}
+
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_set_of_the_tutorial_is_accepted_without_a_warning(name: str) -> None:
+def test_every_set_of_the_tutorial_is_accepted(name: str) -> None:
     configuration = applied("destination-rule-all", "virtual-service-all-v1", name)
 
-    assert configuration.warnings == ()
+    assert [str(finding) for finding in configuration.warnings] == ODD.get(name, [])
     assert translate(configuration, lambda api, resource: {"path": f"{api}/{resource}"}).rds
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rollout.mesh.translate.virtual_service import HttpRoute
+from rollout.mesh.translate.virtual_service import Destination, HttpRoute
 from tests.rollout.mesh.translate.documents import Json, configured, pick, reviews, routes, to, virtual_service
 
 DELEGATE = {"delegate": {"name": "leaf"}}
@@ -45,6 +45,24 @@ def test_a_delegate_that_is_not_exported_to_its_root_leaves_nothing() -> None:
 
     assert merged(root, {}, namespace="other", exportTo=["."]) == []
     assert merged(root, {}, namespace="other", exportTo=["bookinfo"])
+
+
+def test_short_names_are_of_the_namespace_of_whoever_wrote_them() -> None:
+    root = {"delegate": {"name": "leaf", "namespace": "other"}, "mirror": {"host": "a"}, "match": [{"gateways": ["g"]}]}
+    mirrors = [{"destination": {"host": "b"}}]
+
+    first, second = merged(
+        root,
+        {"mirrors": mirrors, "match": [{"gateways": ["bookinfo/g"]}]},
+        {"mirror": {"host": "c"}},
+        namespace="other",
+    )
+    assert [item.destination.host for item in first.route] == ["reviews.other.svc.cluster.local"]
+    assert [item.destination.host for item in first.mirrors] == ["b.other.svc.cluster.local"]
+    assert first.mirror == Destination(host="a.bookinfo.svc.cluster.local")
+    assert second.mirror == Destination(host="c.other.svc.cluster.local")
+    assert [match.gateways for route in (first, second) for match in route.match] == [("bookinfo/g",)] * 2
+    assert merged(root, {"match": [{"gateways": ["g"]}]}, namespace="other") == []
 
 
 def test_only_delegating_routes_change() -> None:
@@ -104,8 +122,9 @@ def test_mirrors_are_inherited_as_a_whole() -> None:
     root = {"mirrors": [{"destination": {"host": "a"}}, {"destination": {"host": "b"}}]}
     own = {"mirrors": [{"destination": {"host": "c"}}]}
 
-    assert [mirror.destination.host for mirror in merged(root, {})[0].mirrors] == ["a", "b"]
-    assert [mirror.destination.host for mirror in merged(root, own)[0].mirrors] == ["c"]
+    (inherited,), (alone,) = merged(root, {}), merged(root, own)
+    assert [mirror.destination.host.partition(".")[0] for mirror in inherited.mirrors] == ["a", "b"]
+    assert [mirror.destination.host.partition(".")[0] for mirror in alone.mirrors] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +136,7 @@ def test_mirrors_are_inherited_as_a_whole() -> None:
         ({"uri": {"prefix": "/a"}}, {}, {"prefix": "/a"}),
         ({}, {"uri": {"exact": "/a"}}, {"path": "/a"}),
         ({"port": 9080}, {"uri": {"exact": "/a"}}, {"path": "/a"}),
+        ({"port": 9080}, {"port": 9080}, {"prefix": "/"}),
         ({"sourceLabels": {"app": "productpage"}}, {"sourceLabels": {"version": "v1"}}, {"prefix": "/"}),
         ({"sourceNamespace": "bookinfo"}, {"sourceNamespace": "bookinfo"}, {"prefix": "/"}),
         ({"gateways": ["mesh", "entry"]}, {"gateways": ["mesh"]}, {"prefix": "/"}),
@@ -147,7 +167,7 @@ def test_a_delegate_may_narrow_its_root(root: Json, leaf: Json, path: Json) -> N
     ],
 )
 def test_a_delegates_route_that_is_not_narrower_is_dropped(root: Json, leaf: Json) -> None:
-    assert matches(root, leaf) is None
+    assert merged({"match": [root]}, {"match": [leaf]}) == []
 
 
 @pytest.mark.parametrize(

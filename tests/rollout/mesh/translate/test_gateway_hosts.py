@@ -66,6 +66,7 @@ def domains(*documents: Json, name: str = "entry.edge:80") -> list[str]:
         (["./*"], ["a.example.com"], ["a.example.com"]),
         (["*/*"], ["a.example.com"], ["a.example.com"]),
         (["other/*"], ["a.example.com"], []),
+        (["A.example.com", "a.EXAMPLE.com"], ["a.Example.com"], ["a.example.com"]),
     ],
 )
 def test_a_gateway_serves_the_hosts_it_has_in_common_with_a_virtual_service(
@@ -161,7 +162,7 @@ def test_plain_requests_are_sent_to_https_whether_or_not_there_are_routes() -> N
 
 def test_https_servers_are_told_apart_by_the_name_asked_for() -> None:
     secure = [
-        HTTPS | {"hosts": ["./a.example.com", "*.example.org"]},
+        HTTPS | {"hosts": ["./A.example.com", "*.example.org"]},
         HTTPS | {"port": HTTPS["port"] | {"name": "rest"}},
     ]
     found = translated(entry(*secure), served(["*"]), over=EDGE)
@@ -186,6 +187,28 @@ def test_https_servers_are_told_apart_by_the_name_asked_for() -> None:
         ({"mode": "SIMPLE"}, None, None),
         ({"mode": "MUTUAL", "caCertificates": "/a"}, True, {"trusted_ca": {"filename": "/a"}}),
         ({"mode": "OPTIONAL_MUTUAL", "caCertificates": "/a"}, None, {"trusted_ca": {"filename": "/a"}}),
+        (
+            {
+                "mode": "MUTUAL",
+                "caCertificates": "/a",
+                "caCrl": "/r",
+                "subjectAltNames": ["n"],
+                "verifyCertificateSpki": ["s"],
+                "verifyCertificateHash": ["h"],
+            },
+            True,
+            {
+                "trusted_ca": {"filename": "/a"},
+                "crl": {"filename": "/r"},
+                "match_typed_subject_alt_names": [
+                    {"san_type": "DNS", "matcher": {"exact": "n"}},
+                    {"san_type": "URI", "matcher": {"exact": "n"}},
+                ],
+                "verify_certificate_spki": ["s"],
+                "verify_certificate_hash": ["h"],
+            },
+        ),
+        ({"mode": "MUTUAL", "caCertificates": "/a", "insecureSkipVerify": True}, True, None),
     ],
 )
 def test_tls_ends_at_the_gateway(tls: Json, asks: bool | None, trusted: Json | None) -> None:
@@ -205,6 +228,29 @@ def test_behind_tls_the_port_a_redirect_leaves_unsaid_is_443() -> None:
     (host,) = at_the_edge("entry.edge:443/https.bookinfo.entry", entry(HTTPS), moved)
 
     assert host["routes"][0]["redirect"] == {"response_code": "MOVED_PERMANENTLY"}
+
+
+@pytest.mark.parametrize(
+    ("tls", "parameters"),
+    [
+        ({}, None),
+        ({"minProtocolVersion": "TLSV1_3"}, {"tls_minimum_protocol_version": "TLSv1_3"}),
+        ({"maxProtocolVersion": "TLSV1_2"}, {"tls_maximum_protocol_version": "TLSv1_2"}),
+        (
+            {"minProtocolVersion": "TLSV1_0", "maxProtocolVersion": "TLSV1_1", "cipherSuites": ["AES128-SHA"]},
+            {
+                "tls_minimum_protocol_version": "TLSv1_0",
+                "tls_maximum_protocol_version": "TLSv1_1",
+                "cipher_suites": ["AES128-SHA"],
+            },
+        ),
+    ],
+)
+def test_versions_and_ciphers_are_as_asked(tls: Json, parameters: Json | None) -> None:
+    found = translated(entry(HTTPS | {"tls": HTTPS["tls"] | tls}), over=EDGE).lds["entry.edge:443"]
+
+    context = found["filter_chains"][0]["transport_socket"]["typed_config"]
+    assert context["common_tls_context"].get("tls_params") == parameters
 
 
 @pytest.mark.parametrize(

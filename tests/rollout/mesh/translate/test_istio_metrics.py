@@ -78,21 +78,26 @@ def test_the_destination_comes_from_metadata_else_unknown(label: str, where: str
 
 
 @pytest.mark.parametrize(
-    ("bytes_too", "names"),
+    ("bytes_too", "histograms"),
     [
-        (False, ["request_duration_milliseconds"]),
-        (True, ["request_duration_milliseconds", "request_bytes", "response_bytes"]),
+        (False, [("request_duration_milliseconds", "Milliseconds", "%DURATION%")]),
+        (
+            True,
+            [
+                ("request_duration_milliseconds", "Milliseconds", "%DURATION%"),
+                ("request_bytes", "Bytes", "%BYTES_RECEIVED%"),
+                ("response_bytes", "Bytes", "%BYTES_SENT%"),
+            ],
+        ),
     ],
 )
-def test_durations_are_counted_and_bytes_when_asked(bytes_too: bool, names: list[str]) -> None:
+def test_durations_are_counted_and_bytes_when_asked(bytes_too: bool, histograms: list[tuple[str, str, str]]) -> None:
     for writer in access_log(PROXY, byte_histograms=bytes_too):
         config = writer["typed_config"]
         assert config["stats_scope"] == {"prefix": "istio"}
-        assert [histogram["stat"]["name"] for histogram in config["histograms"]] == names
-        assert (config["histograms"][0]["unit"], config["histograms"][0]["value_format"]) == (
-            "Milliseconds",
-            "%DURATION%",
-        )
+        found = [(item["stat"]["name"], item["unit"], item["value_format"]) for item in config["histograms"]]
+        assert found == histograms
+        assert all(item["stat"]["tags"] == config["counters"][0]["stat"]["tags"] for item in config["histograms"])
 
 
 @pytest.mark.parametrize(
@@ -151,8 +156,14 @@ def test_only_what_is_asked_for_is_scraped(statistic: str, is_scraped: bool) -> 
 def test_prometheus_is_told_where_and_to_take_envoys_prefix_off() -> None:
     config = scrape_config("127.0.0.1:9901")
 
-    assert config["scrape_interval"] == "1s"
-    assert config["static_configs"] == [{"targets": ["127.0.0.1:9901"]}]
-    (rule,) = config["metric_relabel_configs"]
+    (rule,) = config.pop("metric_relabel_configs")
+    assert config == {
+        "job_name": "rollout-mesh",
+        "metrics_path": "/stats/prometheus",
+        "params": {"usedonly": [""], "filter": [SCRAPED]},
+        "scrape_interval": "1s",
+        "static_configs": [{"targets": ["127.0.0.1:9901"]}],
+    }
+    assert (rule["source_labels"], rule["target_label"]) == (["__name__"], "__name__")
     assert re.sub(rule["regex"], r"\1", "envoy_istio_requests_total") == "istio_requests_total"
     assert not re.fullmatch(rule["regex"], "envoy_cluster_upstream_rq")

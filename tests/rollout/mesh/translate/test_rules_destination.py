@@ -113,6 +113,14 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
             )
             for key in ("maxEjectionPercent", "minHealthPercent")
         ),
+        *(
+            (
+                under(outlierDetection={"outlierDetectionHttpErrorCodes": [100, 599, code]}),
+                "trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes[2]",
+                f"must be in 100..599, got {code}",
+            )
+            for code in (99, 600)
+        ),
         (
             under(loadBalancer={"simple": "RANDOM", "consistentHash": {"useSourceIp": True}}),
             "trafficPolicy.loadBalancer",
@@ -160,6 +168,11 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
             hashing(httpCookie={"name": "a", "attributes": [{"name": "b"}, {"name": "b"}]}),
             "trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[1].name",
             "stands there twice: 'b'",
+        ),
+        (
+            hashing(useSourceIp=True, ringHash={"minimumRingSize": 8388609}),
+            "trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize",
+            "must be in 0..8388608, got 8388609",
         ),
         (
             hashing(useSourceIp=True, ringHash={}, maglev={"tableSize": 7}),

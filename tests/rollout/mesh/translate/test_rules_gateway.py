@@ -20,7 +20,7 @@ def serving(protocol: str = "HTTP", *, tls: Json | None = None, port: Json | Non
         serving(tls={"httpsRedirect": True}),
         serving("HTTPS", tls={"mode": "SIMPLE", **FILES}),
         serving("HTTPS", tls={"mode": "MUTUAL", "caCertificates": "/a", **FILES}),
-        serving("HTTPS", tls={"mode": "OPTIONAL_MUTUAL", **FILES}),
+        serving("HTTPS", tls={"mode": "OPTIONAL_MUTUAL", "caCertificates": "/a", "caCrl": "/r", **FILES}),
     ],
 )
 def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
@@ -56,10 +56,18 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
             "only plain HTTP can be redirected to HTTPS",
         ),
         (serving("HTTPS", tls={"mode": "SIMPLE"}), "[0].tls", "mode SIMPLE needs serverCertificate and privateKey"),
+        *(
+            (
+                serving("HTTPS", tls={"mode": mode, **FILES}),
+                "[0].tls.caCertificates",
+                f"mode {mode} needs caCertificates",
+            )
+            for mode in ("MUTUAL", "OPTIONAL_MUTUAL")
+        ),
         (
-            serving("HTTPS", tls={"mode": "MUTUAL", **FILES}),
-            "[0].tls.caCertificates",
-            "mode MUTUAL needs caCertificates",
+            serving("HTTPS", tls={"mode": "SIMPLE", "caCrl": "/r", **FILES}),
+            "[0].tls.caCrl",
+            "has no effect in mode SIMPLE",
         ),
         *(
             (
@@ -67,7 +75,12 @@ def test_what_istiod_lets_in_comes_in_without_a_warning(document: Json) -> None:
                 "[0].tls",
                 "secrets are not available in the embedded mesh: name serverCertificate and privateKey files",
             )
-            for key, value in (("credentialName", "a"), ("credentialNames", ["a"]), ("tlsCertificates", [{}]))
+            for key, value in (
+                ("credentialName", "a"),
+                ("credentialNames", ["a"]),
+                ("caCertCredentialName", "a"),
+                ("tlsCertificates", [{}]),
+            )
         ),
     ],
 )
@@ -78,7 +91,10 @@ def test_what_cannot_work_is_refused_at_its_key(document: Json, path: str, messa
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (serving("TCP"), "port.protocol", "not served: the embedded mesh carries HTTP and HTTPS"),
+        *(
+            (serving(protocol), "port.protocol", "not served: the embedded mesh carries HTTP and HTTPS")
+            for protocol in ("TCP", "TLS", "MONGO")
+        ),
         (
             serving(bind="0.0.0.0"),
             "bind",

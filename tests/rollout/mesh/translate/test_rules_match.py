@@ -80,9 +80,19 @@ def test_a_source_beside_gateways_has_no_effect() -> None:
         ({"request": {"add": {":path": "/"}}}, 'request.add[":path"]', "not a header name: ':path'"),
         ({"response": {"set": {":authority": "a"}}}, 'response.set[":authority"]', "not a header name: ':authority'"),
         ({"request": {"set": {"a": "b\r\nc: d"}}}, "request.set.a", "a header value is one line"),
+        (
+            {"request": {"set": {"a": "100%"}}},
+            "request.set.a",
+            "a lone % must be doubled; two enclose a command of Envoy's, like %START_TIME%",
+        ),
         ({"request": {"remove": ["Host"]}}, "request.remove[0]", "not a header that can be removed: 'Host'"),
         ({"response": {"remove": ["a", ":b"]}}, "response.remove[1]", "not a header that can be removed: ':b'"),
     ],
 )
 def test_header_operations_name_headers(operations: Json, path: str, message: str) -> None:
     assert errors_in(reviews({"route": [to()], "headers": operations})) == [(f"spec.http[0].headers.{path}", message)]
+
+
+@pytest.mark.parametrize("value", ["", "a b", "100%%", "%START_TIME%", "a %REQ(X-A?X-B):5% b %%"])
+def test_header_values_may_hold_commands_of_envoy(value: str) -> None:
+    assert errors_in(reviews({"route": [to()], "headers": {"response": {"add": {"a": value}}}})) == []

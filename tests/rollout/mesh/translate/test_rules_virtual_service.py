@@ -1,8 +1,9 @@
 import pytest
 
-from tests.rollout.mesh.translate.documents import Json, errors_in, to, virtual_service
+from tests.rollout.mesh.translate.documents import Json, errors_in, to, virtual_service, warnings_in
 
-HTTP = {"http": [{"route": [to()]}]}
+HTTP: Json = {"http": [{"route": [to()]}]}
+NARROW: Json = {"match": [{"uri": {"exact": "/a"}}], "route": [to()]}
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,23 @@ def test_what_istiod_lets_in_comes_in(spec: Json) -> None:
 )
 def test_what_istiod_refuses_is_refused_at_its_key(spec: Json, expected: list[tuple[str, str]]) -> None:
     assert errors_in(virtual_service(spec)) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"hosts": ["a"], **HTTP}, []),
+        ({"hosts": ["a"], "tcp": [{}]}, [("spec.tcp", "not served: the embedded mesh carries HTTP")]),
+        ({"hosts": ["a"], "tls": [{}], **HTTP}, [("spec.tls", "not served: the embedded mesh carries HTTP")]),
+        (
+            {"hosts": ["a"], "http": [NARROW, *HTTP["http"], NARROW, *HTTP["http"]]},
+            [
+                ("spec.http[2]", "never reached: http[1] takes every request"),
+                ("spec.http[3]", "never reached: http[1] takes every request"),
+            ],
+        ),
+        ({"hosts": ["a"], "http": [NARROW, NARROW, *HTTP["http"]]}, []),
+    ],
+)
+def test_what_is_never_used_is_a_warning(spec: Json, expected: list[tuple[str, str]]) -> None:
+    assert warnings_in(virtual_service(spec)) == expected

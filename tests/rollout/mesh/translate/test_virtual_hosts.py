@@ -141,6 +141,13 @@ def test_a_host_without_a_service_is_served_on_port_80_under_that_name(host: str
         assert found.get(f"{host}:80") == expected
 
 
+def test_hosts_are_compared_without_regard_to_case() -> None:
+    found = domains(split("A.example.com", "v1", "a"), split("a.Example.com", "v1", "b"))
+
+    assert found["a.example.com:80"] == ["a.example.com", "a.example.com:80"]
+    assert [route["name"] for route in routes(split("Reviews", "v1", "a"))] == ["a"]
+
+
 def test_a_host_without_a_service_and_without_routes_for_the_caller_is_unknown() -> None:
     other = {"match": [{"sourceLabels": {"app": "ratings"}}], "route": [to()]}
     twice = [virtual_service({"hosts": ["example.com"], "http": [other]}, name) for name in ("a", "b")]
