@@ -138,3 +138,15 @@ def test_buckets_that_make_no_histogram_are_refused_by_name() -> None:
     ):
         with pytest.raises(CounterProblem, match=says):
             check_buckets(broken)
+
+
+def test_buckets_of_a_version_that_takes_no_part_are_passed_over() -> None:
+    buckets = (
+        series((10, 0), (11, 5), destination_version="v2", le="+Inf"),
+        series((10, 0), (11, 3), destination_version="v3", le="+Inf"),
+    )
+
+    stratum = stratum_from((), buckets, stable="v1", canary="v3", since=10)
+
+    assert stratum is not None
+    assert (stratum.stable.measured, stratum.canary.measured) == (0, 3)
