@@ -141,7 +141,7 @@ class Monitor:
         trust = self._keeper.add(measures)
         was_evidence = engine.breaker is None or engine.breaker.is_evidence
         recent = engine.ledger.take_recent()
-        breaker = self._move_breaker(at_ns, strata, completed, measures, median_s(recent))
+        breaker = self._move_breaker(at_ns, strata, measures, median_s(recent))
         is_evidence = was_evidence and (engine.breaker is None or engine.breaker.is_evidence)
         pairs = tuple(engine.desk.pair_sums.values())
         engine.desk.pair_sums.clear()
@@ -174,13 +174,13 @@ class Monitor:
         )
 
     def _move_breaker(
-        self, at_ns: int, strata: tuple[Stratum, ...], completed: int, measures: Measures, median_s: float
+        self, at_ns: int, strata: tuple[Stratum, ...], measures: Measures, median_s: float
     ) -> BreakerState:
-        """Let the breaker see the window."""
+        """Let the breaker see the window, by the arm that fares best: one bad arm is news, not a target in distress."""
         engine = self._engine
         if engine.breaker is None:
             return BreakerState.CLOSED
-        failed = sum(cell.count for cell in cells_of(strata) if cell.outcome in TRANSPORT)
+        completed, failed = best_arm(strata)
         counters = engine.desk.counters
         sample = Sample(
             at_s=(at_ns - engine.start_ns) / 1e9,
@@ -238,9 +238,20 @@ class Monitor:
 
 
 def median_s(recent: dict[str, list[tuple[int, bool]]]) -> float:
-    """Give the median of the last good responses, 0 when there are none."""
-    good = sorted(latency_us for outcomes in recent.values() for latency_us, failed in outcomes if not failed)
-    return good[len(good) // 2] / 1e6 if good else 0.0
+    """Give the median of the last good responses of the arm that fares best, 0 when there are none."""
+    good = (sorted(latency_us for latency_us, failed in outcomes if not failed) for outcomes in recent.values())
+    return min((times[len(times) // 2] / 1e6 for times in good if times), default=0.0)
+
+
+def best_arm(strata: tuple[Stratum, ...]) -> tuple[int, int]:
+    """Give (completed, without an answer) of the arm with the smallest share of the latter."""
+    arms: dict[str, tuple[int, int]] = {}
+    for cell in cells_of(strata):
+        if cell.outcome not in UNSENT:
+            completed, failed = arms.get(cell.arm, (0, 0))
+            lost = cell.count if cell.outcome in TRANSPORT else 0
+            arms[cell.arm] = (completed + cell.count, failed + lost)
+    return min(arms.values(), key=lambda arm: arm[1] / arm[0], default=(0, 0))
 
 
 def delay_of(sparse: Sparse) -> Delay:

@@ -114,7 +114,7 @@ async def run_daemon(settings: Settings, bound: Bound) -> None:
         try:
             store = await SqliteStore.open(settings.state)
             stack.push_async_callback(store.close)
-            mesh = await stack.enter_async_context(MeshWorld.open(settings.mesh))
+            mesh = await stack.enter_async_context(MeshWorld.open(settings.mesh, clock.now))
         except (Unavailable, Refused) as error:
             raise StartError(str(error)) from error
         metrics = Metrics(CollectorRegistry())

@@ -73,8 +73,8 @@ class Reconciler:
         return decision
 
     async def _observe(self, state: State) -> Observation:
-        spec, world = self.rollout.spec, self.world
-        self._trouble = {key: why for key, why in self._trouble.items() if key in ("write", "load", "metrics")}
+        spec, world, metrics = self.rollout.spec, self.world, self._metrics_view
+        self._trouble = {key: why for key, why in self._trouble.items() if key in ("write", "load")}
         async with asyncio.TaskGroup() as looks:
             orders = looks.create_task(self._look("orders", world.store.orders(self.rollout.id, after=state.order)))
             route = looks.create_task(self._look("routes", world.routes.read(spec)))
@@ -86,8 +86,8 @@ class Reconciler:
             proxies=proxies.result(),
             endpoints=endpoints.result(),
             load=world.load.view(self.rollout.id, since=state.evidence.load.cursor) if spec.plan.load else None,
-            metrics=self._metrics_view,
-            trouble=dict(self._trouble),
+            metrics=metrics,
+            trouble=self._trouble | ({"metrics": metrics.trouble} if metrics and metrics.trouble else {}),
         )
 
     async def _look(self, port: str, answer: Awaitable[Seen]) -> Seen | None:

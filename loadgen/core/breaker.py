@@ -12,6 +12,7 @@ jump of the wall clock changes nothing. Numbers: the circuit-breaker section of 
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from loadgen.core.chance import uniform
 
@@ -153,12 +154,8 @@ class LoadBreaker:
         half = sum(count for _, count in medians) / 2
         if half < SLOW_BASE_MIN / 2:
             return ""
-        passed = 0
-        for median, count in medians:
-            passed += count
-            if passed >= half:
-                return self._compare(median)
-        return ""
+        passed = accumulate(count for _, count in medians)
+        return self._compare(next(median for (median, _), count in zip(medians, passed, strict=True) if count >= half))
 
     def _compare(self, median: float) -> str:
         """Hold the window's median against the first one seen."""

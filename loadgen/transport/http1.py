@@ -3,9 +3,7 @@
 A connection remembers the last head and the length of the response it announced. When the next read is exactly that
 long and begins with the same bytes, it *is* that head and a complete response: one comparison replaces the parse.
 Anything else goes through the strict parser. Bodies of known length are counted down in one shared buffer, not kept.
-
-`readable` and `fire` are written out by hand, because at 6 µs a request (5 of them the kernel's) every call costs two
-per cent; tests hold them to the ledger's and the histogram's own functions.
+`readable` and `fire` are written out by hand: at 6 µs a request (5 of them the kernel's) every call costs two per cent.
 """
 
 import re

@@ -27,9 +27,9 @@ VERBS = {
     "explain": "rollout.cli.looks",
     "events": "rollout.cli.looks",
     "validate": "rollout.cli.plans",
-    "demo": "rollout.cli.processes",
-    "mesh": "rollout.cli.processes",
-    "serve": "rollout.cli.processes",
+    "demo": "rollout.cli.demo",
+    "mesh": "rollout.cli.mesh",
+    "serve": "rollout.cli.serve",
 }
 SUMMARIES = {
     "start": "Release a service: move its traffic to another version",

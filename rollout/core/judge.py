@@ -31,6 +31,8 @@ ALPHA_ACCEPT = 0.05  # chance that one step takes one bad check for good
 HARM_FAILURES_MIN = 5  # trivia never rolls back: so many failures of the canary,
 SHOWN_QUANTILE = 0.99  # what a latency check over buckets shows
 REASONS_MAX = 3  # a sentence, not a list
+ODDS_SHOWN_MAX = log(1e6)
+"""Beyond this, more zeros tell nobody anything."""
 HARM_REQUESTS_MIN = 50  # or so many of its requests, must stand behind a proof of harm
 
 Unit = Literal["ratio", "seconds", "value"]
@@ -343,4 +345,7 @@ def _shown(value: float | None, unit: Unit) -> str:
 
 def _odds(log_e: float) -> str:
     """Evidence as betting odds; a person reads 20:1 at a glance."""
-    return f"{exp(min(log_e, 27)):,.3g}:1" if log_e < 9 else f"over {exp(min(int(log_e), 27)):,.0f}:1"
+    if log_e >= ODDS_SHOWN_MAX:
+        return "over a million to one"
+    odds = exp(log_e)
+    return f"{odds:.3g}:1" if odds < 100 else f"{odds:,.0f}:1"

@@ -24,6 +24,8 @@ from rollout.core.spec import GateStep, OnFail, OnInconclusive, RolloutSpec
 
 TICK_S = 1.0  # evidence comes in strata of a second; looking more often sees nothing new
 HURRY_S = 0.1  # while a write is under way: proxies take it within milliseconds
+ABORTS = frozenset({OrderKind.ABORT})  # before everything else
+WISHES = frozenset(OrderKind) - ABORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +59,19 @@ def diagnose(spec: RolloutSpec, state: State, seen: Observation, judgement: Judg
     """Name the one thing that moves the rollout on, or None to keep waiting."""
     match state.phase:
         case Phase.PENDING:
-            return _abort(state, seen) or _start(spec, state, seen, now)
+            return _order(spec, state, seen, ABORTS) or _start(spec, state, seen, now)
         case Phase.PROGRESSING:
             return (
-                _abort(state, seen)
+                _order(spec, state, seen, ABORTS)
                 or _harm(spec, state, judgement)
-                or _order(spec, state, seen)
+                or _order(spec, state, seen, WISHES)
                 or _advance(spec, state, seen, judgement, now)
                 or _deadline(spec, state, judgement, now)
             )
         case Phase.PAUSED:
-            return _abort(state, seen) or _harm(spec, state, judgement) or _order(spec, state, seen)
+            return (
+                _order(spec, state, seen, ABORTS) or _harm(spec, state, judgement) or _order(spec, state, seen, WISHES)
+            )
         case Phase.ROLLING_BACK:
             gap = "" if state.original is None else route_gap(spec, state, seen)
             return None if gap else Diagnosis(cause=Cause.TRAFFIC_RESTORED, detail=state.detail)
@@ -94,13 +98,6 @@ def _pending_orders(state: State, seen: Observation) -> tuple[Order, ...]:
     return tuple(order for order in seen.orders if order.number > state.order)
 
 
-def _abort(state: State, seen: Observation) -> Diagnosis | None:
-    for order in _pending_orders(state, seen):
-        if order.kind is OrderKind.ABORT:
-            return Diagnosis(cause=Cause.ABORT_REQUESTED, detail=_by(order))
-    return None
-
-
 def _start(spec: RolloutSpec, state: State, seen: Observation, now: float) -> Diagnosis | None:
     problem = preflight(spec, seen)
     if not problem:
@@ -123,10 +120,10 @@ def _harm(spec: RolloutSpec, state: State, judgement: Judgement) -> Diagnosis | 
     return Diagnosis(cause=Cause.CHECK_FAILED_HELD, detail=judgement.reason)
 
 
-def _order(spec: RolloutSpec, state: State, seen: Observation) -> Diagnosis | None:
-    """The first standing order that means something here; orders that do not are passed over."""
+def _order(spec: RolloutSpec, state: State, seen: Observation, kinds: frozenset[OrderKind]) -> Diagnosis | None:
+    """The first standing order of *kinds* that means something here; orders that do not are passed over."""
     for order in _pending_orders(state, seen):
-        cause = _cause_of(spec, state, order)
+        cause = _cause_of(spec, state, order) if order.kind in kinds else None
         if cause is not None:
             return Diagnosis(cause=cause, detail=_by(order))
     return None
@@ -147,7 +144,7 @@ def _cause_of(spec: RolloutSpec, state: State, order: Order) -> Cause | None:
         case OrderKind.PROMOTE_FULL:
             return None if state.is_handing_over else Cause.FULLY_PROMOTED
         case OrderKind.ABORT:
-            return None
+            return Cause.ABORT_REQUESTED
 
 
 def waiting_gate(spec: RolloutSpec, state: State) -> str | None:

@@ -1,8 +1,8 @@
 """Change the scenario of a running process: GET and PUT /__scenario, on a port of its own that no proxy routes to.
 
 Being on this machine is the permission: the port listens on loopback only. A web page in the user's browser is on this
-machine, too, so a request whose Host is no loopback name (DNS rebinding) is refused, and a PUT from another origin fails
-at the browser's preflight, which nobody answers here.
+machine, too, so a request whose Host is no loopback name (DNS rebinding) is refused, and a PUT from another origin
+fails at the browser's preflight, which nobody answers here.
 """
 
 import ipaddress

@@ -35,7 +35,7 @@ class Wish:
 def parse_wish(document: object) -> Wish:
     """Read {"name": "latent", "good_for_s": 10, "workload": "reviews-v3"}, of which only the name is needed."""
     if not isinstance(document, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("expected a JSON object")
     if unknown := sorted(document.keys() - WISH_KEYS):
         raise ValueError(f"unknown key {unknown[0]!r}; there are {', '.join(sorted(WISH_KEYS))}")
     good_for_s, workload = document.get("good_for_s"), document.get("workload")
@@ -85,7 +85,7 @@ def remember(wish: Wish, path: Path) -> None:
 def recall(path: Path) -> Wish | None:
     """Read the wish that was kept, if one was."""
     try:
-        kept = path.read_text()
+        kept = path.read_bytes()
     except FileNotFoundError:
         return None
     try:

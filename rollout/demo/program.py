@@ -1,7 +1,9 @@
 """What bookinfo and httpbin have in common as programs: flags, the ready line, signals.
 
-A program binds its ports, prints one JSON line on stdout ({"ports": {"reviews-v3": 40123}, "admin_port": 40124, ...}),
-serves until SIGTERM or SIGINT, lets requests under way finish for a moment, and exits with 0. Logs go to stderr.
+A program binds its ports, prints one JSON line on stdout, serves until SIGTERM or SIGINT, lets requests under way
+finish for a moment, and exits with 0. Wrong flags end it with 2, a taken port with 1. Logs go to stderr. The line says:
+
+    {"ports": {"reviews-v3": 40123}, "admin_port": 40124, "pods": {"reviews-v3": "reviews-v3-…"}, "pid": 4711}
 
 The command line is argparse's and the log the standard library's: aiohttp has loaded both already, whereas click and
 structlog would make the start of each of the demo's processes longer by half.
@@ -29,6 +31,8 @@ from rollout.demo.workload import Performance, Work, Workload, workload_chance
 
 FINISH_S = 2.0  # for requests under way at SIGTERM; most take some 10 ms, the rest is cut off
 KEEPALIVE_S = 3700.0  # longer than Envoy's hour, so that the proxy and never the app closes an idle connection
+PORT_MAX = 65535
+EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 
@@ -41,28 +45,46 @@ class Part:
     door: socket.socket
 
 
-def add_options(parser: argparse.ArgumentParser, *, work_ms: float) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every program of the demo has."""
     add = parser.add_argument
     add("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
-    add("--port", type=int, default=0, metavar="N", help="default: any free one")
+    add("--port", type=port_number, default=0, metavar="N", help="default: any free one")
     add("--reuse-port", action="store_true", help="--port is held by the parent process (SO_REUSEPORT)")
-    add("--admin-port", type=int, default=0, metavar="N", help="for /__scenario, loopback only; default: any free one")
-    add("--work-ms", type=float, default=work_ms, metavar="MS", help="median work of a request; default: %(default)s")
+    add(
+        "--admin-port",
+        type=port_number,
+        default=0,
+        metavar="N",
+        help="for /__scenario, loopback only; default: any free one",
+    )
+    add("--work-ms", type=float, metavar="MS", help="median work of a request, in every workload; default: its own")
     add("--seed", type=int, metavar="N", help="another number draws other work, other faults, another pod name")
     add("--scenario", choices=SCENARIOS, default=HEALTHY.name, metavar="NAME", help=", ".join(SCENARIOS))
     add("--good-for-s", type=float, metavar="S", help="good behaviour before the scenario begins; default: its own")
     add("--scenario-file", type=Path, metavar="PATH", help="remembers the scenario; what it says at the start wins")
 
 
-def performance_of(workload: Workload, options: argparse.Namespace) -> Performance:
-    """Prepare a workload as the flags say; which scenario it plays is for the Cast to tell."""
+def port_number(text: str) -> int:
+    """Read a TCP port; 0 is any free one."""
+    number = int(text)
+    if not 0 <= number <= PORT_MAX:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {PORT_MAX}")
+    return number
+
+
+def performance_of(workload: Workload, options: argparse.Namespace, *, work_ms: float) -> Performance:
+    """Prepare a workload as the flags say, with its own `work_ms` unless they name another.
+
+    Which scenario it plays is for the Cast to tell.
+    """
     now_s = asyncio.get_running_loop().time
     faults = workload_chance(workload.name, "faults", options.seed)
+    median_s = (work_ms if options.work_ms is None else options.work_ms) / 1000
     return Performance(
         workload=workload,
         misbehaviour=Misbehaviour(HEALTHY, chance=faults, now_s=now_s),
-        work=Work(median_s=options.work_ms / 1000, chance=workload_chance(workload.name, "work", options.seed)),
+        work=Work(median_s=median_s, chance=workload_chance(workload.name, "work", options.seed)),
     )
 
 
@@ -75,8 +97,9 @@ def run(options: argparse.Namespace, build: Callable[[argparse.Namespace], Seque
         sys.stderr.write(f"error: {wrong}\n")
         return EXIT_USAGE
     except OSError as failing:
-        sys.stderr.write(f"error: {failing.strerror}\n")
-        return 1
+        about = f"{failing.filename}: " if failing.filename else ""
+        sys.stderr.write(f"error: {about}{failing.strerror}\n")
+        return EXIT_FAILURE
     return 0
 
 

@@ -94,17 +94,20 @@ class Performance:
         started_s = asyncio.get_running_loop().time()
         fate = self.misbehaviour.fate()
         work_s = self.work.draw_s() * fate.work_factor + fate.added_s
-        match fate.deed:
+        response = await self._carried_out(fate.deed, request, handler)
+        await asyncio.sleep(work_s - (asyncio.get_running_loop().time() - started_s))
+        return response
+
+    async def _carried_out(self, deed: Deed, request: web.Request, handler: Handler) -> web.StreamResponse:
+        match deed:
             case Deed.ANSWER:
-                response = await handler(request)
+                return await handler(request)
             case Deed.FAIL:
-                response = web.json_response({"error": "scenario: this version fails"}, status=FAULT_STATUS)
+                return web.json_response({"error": "scenario: this version fails"}, status=FAULT_STATUS)
             case Deed.HANG:
                 return await self._hang(request)
             case Deed.CRASH:
-                self.crash()
-        await asyncio.sleep(work_s - (asyncio.get_running_loop().time() - started_s))
-        return response
+                return self.crash()
 
     async def _hang(self, request: web.Request) -> web.StreamResponse:
         await self.misbehaviour.wait_released()

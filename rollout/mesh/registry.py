@@ -9,6 +9,7 @@ has one listener per service port. Port 0 asks for a free one. The registry is o
 
 import dataclasses
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from typing import Annotated, Any
 from rollout.mesh.schema import Bounds, Port, Problem, plain, read
 from rollout.mesh.translate.document import InvalidDocument, Key
 from rollout.mesh.translate.names import DOMAIN, is_host, is_label
-from rollout.yaml_documents import Document
+from rollout.yaml_documents import Document, Path
 
 API_VERSION = "rollout.dev/v1alpha1"
 KIND = "MeshRegistry"
 LocalPort = Annotated[int, Bounds(0, 65535)]
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 class Protocol(StrEnum):
@@ -92,7 +94,7 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Read `127.0.0.1:9080` or `[::1]:9080`."""
         ip, _, port = text.rpartition(":")
-        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        if not _is_port(port):
             raise ValueError(f"not an address: {text!r}; write it like 127.0.0.1:9080")
         return cls(str(ipaddress.ip_address(ip.strip("[]"))), int(port))
 
@@ -219,7 +221,7 @@ def _problems(envelope: _Envelope) -> Iterator[Problem]:
     yield from _proxy_problems(spec.proxies)
 
 
-def _name_problems(item: Service | Workload | Proxy, path: tuple[str | int, ...]) -> Iterator[Problem]:
+def _name_problems(item: Service | Workload | Proxy, path: Path) -> Iterator[Problem]:
     names = ("pod", "workload", "namespace") if isinstance(item, Workload) else ("name", "namespace")
     for attribute in names:
         if not is_label(getattr(item, attribute)):
@@ -242,13 +244,19 @@ def _proxy_problems(proxies: tuple[Proxy, ...]) -> Iterator[Problem]:
         path = ("spec", "proxies", index)
         if (proxy.kind is ProxyKind.GATEWAY) != bool(proxy.port_map):
             yield Problem(path=(*path, "portMap"), message="a gateway needs portMap ({80: 0}), a sidecar only port")
-        if not all(number.isascii() and number.isdigit() and 0 < int(number) < 65536 for number in proxy.port_map):
+        if proxy.kind is ProxyKind.GATEWAY and proxy.port:
+            yield Problem(path=(*path, "port"), message="a gateway has no port of its own, only portMap")
+        if not all(map(_is_port, proxy.port_map)):
             yield Problem(path=(*path, "portMap"), message="its keys are service ports, 1..65535")
         if not _is_ip(proxy.bind):
             yield Problem(path=(*path, "bind"), message=f"not an IP address: {proxy.bind!r}")
         for name, local in proxy.listeners.items():
             if local and taken.setdefault(local, name) != name:
                 yield Problem(path=path, message=f"port {local} is taken by {taken[local]}")
+
+
+def _is_port(text: str) -> bool:
+    return _PORT.fullmatch(text) is not None and int(text) < 65536
 
 
 def _is_ip(text: str) -> bool:
@@ -272,8 +280,13 @@ def service_of(raw: Mapping[str, Any], key: Key) -> Service | None:
     }
     service, problems = read(Service, asked, ("spec",))
     if problems:
-        raise InvalidDocument(key, problems)
+        raise InvalidDocument(key, [dataclasses.replace(problem, path=_told(problem.path)) for problem in problems])
     return service if service and service.ports else None
+
+
+def _told(path: Path) -> Path:
+    """A key path in the words of a Kubernetes Service."""
+    return tuple("port" if part == "number" else part for part in path)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

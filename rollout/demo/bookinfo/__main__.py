@@ -12,6 +12,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -20,10 +21,12 @@ from rollout.demo.bookinfo.calls import Calls
 from rollout.demo.bookinfo.productpage import Shop
 from rollout.demo.program import Part, add_options, address_of, door, performance_of, run
 from rollout.demo.static_files import protect
-from rollout.demo.workload import Performance, workload_app, workload_named
+from rollout.demo.workload import Performance, Workload, workload_app, workload_named
 
 VERSIONS = {"productpage": ("v1",), "details": ("v1",), "ratings": ("v1",), "reviews": ("v1", "v2", "v3")}
 CALLED = ("details", "reviews", "ratings")
+CALLED_BY = {"productpage-v1": CALLED, "reviews-v2": ("ratings",), "reviews-v3": ("ratings",)}
+EVERYBODY = ""  # names no workload: the sidecar of all that have none of their own
 # Reviews work longest and call ratings meanwhile. Ratings must be done well within that time, so that v3 is no slower
 # than v1, which does not ask.
 WORK_MS = {"productpage": 0.0, "details": 2.0, "ratings": 2.0, "reviews": 8.0}
@@ -48,15 +51,40 @@ def parser_of_options() -> argparse.ArgumentParser:
     parser.add_argument("--version", choices=VERSIONS["reviews"], default="v1", help="default: v1")
     parser.add_argument(
         "--outbound",
+        type=sidecar,
         action="append",
         default=[],
         metavar="[WORKLOAD=]URL",
         help="the sidecar that calls to other services go to; with --all one for each workload that calls",
     )
     for service in CALLED:
-        parser.add_argument(f"--{service}-url", action="append", default=[], metavar="URL", help="without a sidecar")
+        parser.add_argument(
+            f"--{service}-url",
+            type=base_url,
+            action="append",
+            default=[],
+            metavar="URL",
+            help="where it is, without a sidecar; several are taken in turn",
+        )
     add_options(parser)
     return parser
+
+
+def sidecar(text: str) -> tuple[str, str]:
+    """Read [WORKLOAD=]URL."""
+    name, _, url = text.rpartition("=")
+    known = [f"{service}-{version}" for service, version in every_workload()]
+    if name not in {EVERYBODY, *known}:
+        raise argparse.ArgumentTypeError(f"no workload is named {name}; there are {', '.join(known)}")
+    return name, base_url(url)
+
+
+def base_url(text: str) -> str:
+    """Read the address of a sidecar or a service."""
+    url = urlsplit(text)
+    if url.scheme != "http" or not url.hostname or url.port == 0 or url.path.strip("/") or url.query or url.fragment:
+        raise argparse.ArgumentTypeError(f"expected http://HOST:PORT, not {text}")
+    return text.rstrip("/")
 
 
 def build(options: argparse.Namespace) -> list[Part]:
@@ -76,7 +104,7 @@ def build(options: argparse.Namespace) -> list[Part]:
     return [
         Part(
             performance=(performance := performance_of(workload, options, work_ms=WORK_MS[workload.service])),
-            app=service_app(performance, calls_of(workload, options.outbound, addresses)),
+            app=service_app(performance, calls_of(workload, dict(options.outbound), addresses)),
             door=doors[workload.name],
         )
         for workload in workloads
@@ -93,11 +121,14 @@ def inside(doors: Mapping[str, socket.socket], service: str) -> list[str]:
     return [address_of(doors[f"{service}-{version}"]) for version in VERSIONS[service]]
 
 
-def calls_of(workload: Workload, outbound: Sequence[str], addresses: Mapping[str, Sequence[str]]) -> Calls:
+def calls_of(workload: Workload, outbound: Mapping[str, str], addresses: Mapping[str, Sequence[str]]) -> Calls:
     """Tell a workload how to reach the others: by its own sidecar, by everybody's, or directly."""
-    own = [url.removeprefix(f"{workload.name}=") for url in outbound if url.startswith(f"{workload.name}=")]
-    common = [url for url in outbound if "=" not in url]
-    return Calls(outbound=next(iter(own + common), None), direct=addresses)
+    own = outbound.get(workload.name) or outbound.get(EVERYBODY)
+    unknown = [service for service in CALLED_BY.get(workload.name, ()) if not (own or addresses[service])]
+    if unknown:
+        flags = " and ".join(f"--{service}-url" for service in unknown)
+        raise ValueError(f"{workload.name} calls {' and '.join(unknown)}: give --outbound, or {flags}")
+    return Calls(outbound=own, direct=addresses)
 
 
 def service_app(performance: Performance, calls: Calls) -> web.Application:
@@ -112,7 +143,9 @@ def service_app(performance: Performance, calls: Calls) -> web.Application:
         case "ratings":
             return workload_app(performance, ratings_routes(), health="Ratings is healthy")
         case _:
-            app = workload_app(performance, reviews_routes(workload, calls), health="Reviews is healthy")
+            app = workload_app(
+                performance, reviews_routes(workload.version, workload.pod, calls), health="Reviews is healthy"
+            )
     app.cleanup_ctx.append(calls.opened)
     return app
 

@@ -78,7 +78,7 @@ def parse_reviews(document: object) -> Reviews:
     reviews = mapping(document)
     items = reviews.get("reviews")
     if not isinstance(items, list):
-        raise ValueError("reviews must be a list")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("reviews must be a list")
     return Reviews(pod=text(reviews, "podname"), reviews=tuple(parse_review(mapping(item)) for item in items))
 
 
@@ -119,7 +119,7 @@ def parse_details(document: object) -> dict[str, str]:
 def mapping(value: object) -> Mapping[str, object]:
     """Insist on a JSON object."""
     if not isinstance(value, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError("expected a JSON object")
     return value
 
 
@@ -127,5 +127,5 @@ def text(item: Mapping[str, object], key: str) -> str:
     """Insist on a text under this key."""
     value = item.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"{key} must be a text")  # noqa: TRY004 -- wrong input is a ValueError in this house
+        raise ValueError(f"{key} must be a text")
     return value

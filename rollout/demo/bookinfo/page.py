@@ -133,7 +133,7 @@ def reviews(shown: Reviews | Unavailable) -> Html:
 
 def review(item: Review) -> Html:
     """Write one quote."""
-    by = element("footer", "— ", element("cite", item.reviewer), rating(item.rating))
+    by = element("footer", element("cite", f"— {item.reviewer}"), rating(item.rating))
     return element("blockquote", element("p", item.text), by)
 
 

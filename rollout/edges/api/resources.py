@@ -31,6 +31,7 @@ from rollout.ports import Rollout, Store
 
 Model = TypeVar("Model", bound=BaseModel)
 LIST_MAX = 1000
+ROOT = "/api/v1"
 _VERBS = {
     "approve": OrderKind.APPROVE,
     "pause": OrderKind.PAUSE,
@@ -51,12 +52,13 @@ class Resources:
 
     def endpoints(self) -> Sequence[Endpoint]:
         """The part of the table that is served here."""
-        root = "/api/v1"
-        one = f"{root}/rollouts/{{id}}"
+        return (*self._of_all(), *self._of_one())
+
+    def _of_all(self) -> Sequence[Endpoint]:
         return (
             Endpoint(
                 method="GET",
-                path=f"{root}/rollouts",
+                path=f"{ROOT}/rollouts",
                 handler=self.list_rollouts,
                 role=Role.VIEW,
                 summary="Rollouts, newest first",
@@ -70,7 +72,7 @@ class Resources:
             ),
             Endpoint(
                 method="POST",
-                path=f"{root}/rollouts",
+                path=f"{ROOT}/rollouts",
                 handler=self.start,
                 role=Role.OPERATE,
                 summary="Release a service",
@@ -79,6 +81,19 @@ class Resources:
                 status=201,
                 errors=(400, 404, 409, 413, 415, 422, 503),
             ),
+            Endpoint(
+                method="GET",
+                path=f"{ROOT}/plans",
+                handler=self.plans,
+                role=Role.VIEW,
+                summary="The plans that the daemon knows",
+                answer=PlanList,
+            ),
+        )
+
+    def _of_one(self) -> Sequence[Endpoint]:
+        one = f"{ROOT}/rollouts/{{id}}"
+        return (
             Endpoint(
                 method="GET",
                 path=one,
@@ -117,14 +132,6 @@ class Resources:
                 body=OrderBody,
                 answer=RolloutView,
                 errors=(400, 404, 409, 413, 415, 422, 503),
-            ),
-            Endpoint(
-                method="GET",
-                path=f"{root}/plans",
-                handler=self.plans,
-                role=Role.VIEW,
-                summary="The plans that the daemon knows",
-                answer=PlanList,
             ),
         )
 

@@ -102,7 +102,7 @@ class _Forward:
         return self._destinations.hash_policy(destination, self._namespace, self._port)
 
 
-def _mirrored(percentage: Percentage | None, deprecated: float | None) -> Json:
+def _mirrored(percentage: Percentage | None, deprecated: int | None) -> Json:
     if percentage:
         return million(percentage)
     return hundred(100 if deprecated is None else deprecated)

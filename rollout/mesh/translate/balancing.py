@@ -39,7 +39,7 @@ def _slow_start(warmup: Warmup) -> Json:
 
 def _hashing(wanted: ConsistentHash) -> Json:
     if wanted.maglev:
-        return {"lb_policy": "MAGLEV", **given(maglev_lb_config=given(table_size=wanted.maglev.table_size))}
+        return {"lb_policy": "MAGLEV", "maglev_lb_config": {"table_size": wanted.maglev.table_size}}
     size = (wanted.ring_hash.minimum_ring_size if wanted.ring_hash else 0) or wanted.minimum_ring_size
     return {"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": size or _RING_SIZE_MIN}}
 

@@ -14,6 +14,7 @@ from rollout.mesh.translate.virtual_service import Delegate, Headers, HttpMatch,
 
 _COMPARED = ("uri", "scheme", "method", "authority")
 _MAPPED = ("headers", "without_headers", "query_params")
+_REPLACED = ("port", "source_namespace", "gateways", "stat_prefix")
 _INHERITED = (
     *("rewrite", "timeout", "retries", "fault", "cors_policy"),
     *("mirror", "mirror_percent", "mirror_percent_snake", "mirror_percentage"),
@@ -52,9 +53,13 @@ def _merged(root: HttpRoute, leaf: HttpRoute) -> HttpRoute | None:
     if matches is None:
         return None
     inherited = {key: getattr(root, key) for key in _INHERITED if getattr(leaf, key) is None}
-    headers = root.headers if leaf.headers == Headers() else leaf.headers
     return dataclasses.replace(
-        leaf, name=_name(root.name, leaf.name), match=matches, headers=headers, delegate=None, **inherited
+        leaf,
+        name=_name(root.name, leaf.name),
+        match=matches,
+        headers=root.headers if leaf.headers == Headers() else leaf.headers,
+        mirrors=leaf.mirrors or root.mirrors,
+        **inherited,
     )
 
 
@@ -75,9 +80,9 @@ def _merged_matches(roots: tuple[HttpMatch, ...], leaves: tuple[HttpMatch, ...])
 
 
 def _merged_match(root: HttpMatch, leaf: HttpMatch) -> HttpMatch:
-    merged: dict[str, Any] = {key: getattr(leaf, key) or getattr(root, key) for key in _COMPARED}
-    merged |= {key: {**getattr(root, key), **getattr(leaf, key)} for key in _MAPPED}
-    return dataclasses.replace(leaf, name=_name(root.name, leaf.name), port=leaf.port or root.port, **merged)
+    merged: dict[str, Any] = {key: getattr(leaf, key) or getattr(root, key) for key in (*_COMPARED, *_REPLACED)}
+    merged |= {key: {**getattr(root, key), **getattr(leaf, key)} for key in (*_MAPPED, "source_labels")}
+    return dataclasses.replace(leaf, name=_name(root.name, leaf.name), **merged)
 
 
 def _conflict(root: HttpMatch, leaf: HttpMatch) -> bool:
@@ -87,7 +92,16 @@ def _conflict(root: HttpMatch, leaf: HttpMatch) -> bool:
     if any(first and second and not _narrows(first, second) for first, second in pairs):
         return True
     is_other_port = bool(root.port and leaf.port and root.port != leaf.port)
-    return is_other_port or root.ignore_uri_case != leaf.ignore_uri_case
+    return is_other_port or root.ignore_uri_case != leaf.ignore_uri_case or _is_other_source(root, leaf)
+
+
+def _is_other_source(root: HttpMatch, leaf: HttpMatch) -> bool:
+    differing = any(root.source_labels.get(key, value) != value for key, value in leaf.source_labels.items())
+    return (
+        differing
+        or bool(root.source_namespace and leaf.source_namespace != root.source_namespace)
+        or bool(root.gateways and not set(leaf.gateways) <= set(root.gateways))
+    )
 
 
 def _narrows(root: StringMatch, leaf: StringMatch) -> bool:

@@ -15,14 +15,18 @@ def header_fields(headers: Headers) -> Json:
 
 
 def authority(headers: Headers) -> str:
-    """The authority that request headers ask for; `set` goes before `add`."""
-    wanted = [
+    """The authority that request headers ask for."""
+    return next(iter(authorities(headers)), "")
+
+
+def authorities(headers: Headers) -> list[str]:
+    """Every authority that request headers ask for, `set` before `add`: more than one is a mistake."""
+    return [
         value
         for operations in (headers.request.set, headers.request.add)
         for name, value in operations.items()
         if name.lower() in ("host", ":authority")
     ]
-    return wanted[0] if wanted else ""
 
 
 def _additions(operations: HeaderOperations) -> list[Json]:

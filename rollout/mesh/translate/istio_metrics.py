@@ -1,11 +1,11 @@
 """Istio's standard metrics from a vanilla Envoy.
 
-Every listener writes `istio_requests_total` and `istio_request_duration_milliseconds` with Istio's 25 labels through the
-`envoy.access_loggers.stats` access log, once as the source sees the call, and once as the destination would, when a pod
-was really reached (Istio's server-side proxy writes that row; here there is none). The source's labels are constants of
-the virtual sidecar, the destination's come from the metadata of cluster and endpoint. One label more than Istio has,
-`destination_subset`, tells which canary a reply belongs to that no pod gave (UH, UO): there `destination_version` is
-"unknown", on real Istio as well.
+Every listener writes `istio_requests_total` and `istio_request_duration_milliseconds` with Istio's 25 labels, through
+the `envoy.access_loggers.stats` access log, once as the source sees the call, and once as the destination would, when a
+pod was really reached (Istio's server-side proxy writes that row; here there is none). The source's labels are
+constants of the virtual sidecar, the destination's come from the metadata of cluster and endpoint. One label more than
+Istio has, `destination_subset`, tells which canary a reply belongs to that no pod gave (UH, UO): there
+`destination_version` is "unknown", on real Istio as well.
 
 Envoy prefixes every name with `envoy_`; `scrape_config` takes it off again for `istio_*`.
 """
@@ -32,8 +32,8 @@ _STATS_TAGS = {
     "response_code": r"_rq(_(\d{3}))$",
     "response_code_class": r"_rq(_(\dxx))$",
 }
-# Raw names, as the admin endpoint filters them: all of Istio's, and of each cluster's what tells a breaker, an ejection,
-# a retry, a timeout or a saturated pool.
+# Raw names, as the admin endpoint filters them: all of Istio's, and of each cluster's what tells a breaker, an
+# ejection, a retry, a timeout or a saturated pool.
 SCRAPED = (
     r"^istio\.|^cluster\..*;\.?(circuit_breakers|outlier_detection|membership_|"
     r"upstream_(rq_(\d|total|completed|active|retry|timeout|pending_overflow)|cx_(active|overflow|connect_fail)))"
@@ -61,7 +61,7 @@ def scrape_config(admin_address: str, interval: str = "1s") -> Json:
 
 
 def access_log(proxy: Proxy, *, byte_histograms: bool) -> list[Json]:
-    """The two writers of one listener: reporter source for every request, reporter destination where a pod was reached."""
+    """The two writers of a listener: reporter source for every request, destination where a pod was reached."""
     reached = extension(
         "envoy.access_loggers.extension_filters.cel",
         "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",

@@ -66,7 +66,7 @@ def filter_chain(proxy: Proxy, registry: Registry, routes_name: str, rds: Json, 
 
 
 def _trust(registry: Registry, *, is_gateway: bool) -> dict[str, Any]:
-    """Whose x-envoy- headers count. A gateway sees strangers; a sidecar drops the application's as well, unless told not to."""
+    """Whose x-envoy- headers count: a gateway sees strangers; a sidecar drops the application's unless told not to."""
     if is_gateway or not registry.honour_timeout_header:
         return {"use_remote_address": is_gateway}
     return {"use_remote_address": True, "internal_address_config": _LOOPBACK}

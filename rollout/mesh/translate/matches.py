@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rollout.mesh.registry import Proxy
 from rollout.mesh.translate.names import gateway_name
 from rollout.mesh.translate.proto import Json, string_matcher
-from rollout.mesh.translate.virtual_service import HttpMatch, StringMatch
+from rollout.mesh.translate.virtual_service import PRESENT, HttpMatch, StringMatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +83,4 @@ def _without(name: str, string: StringMatch) -> Json:
 
 def is_presence(string: StringMatch) -> bool:
     """`{}` and the regex `*` (not RE2, but an old custom) mean: whatever its value."""
-    return string == StringMatch() or string.regex == "*"
+    return string == StringMatch() or string.regex == PRESENT

@@ -63,6 +63,11 @@ def cluster_name(port: int, subset: str, host: str) -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
+def subset_of(cluster: str) -> str:
+    """The subset in a cluster's name; "" is all of the service."""
+    return cluster.split("|")[2] if cluster.count("|") == 3 else ""
+
+
 def sni(port: int, subset: str, host: str) -> str:
     """The server name a sidecar asks for."""
     return f"outbound_.{port}_.{subset}_.{host}"

@@ -1,10 +1,10 @@
 """Which DestinationRule speaks for a host, and which policy holds for one subset and port of it.
 
 Rules of the service's own namespace go before those of the root namespace, those before others (Istio would prefer the
-client's namespace; here all clients share the clusters). Among them the most specific host wins; rules with the same
-host are merged: subsets add up, the first of a name stays, the oldest traffic policy holds. Within a rule each block
-(connectionPool, outlierDetection, loadBalancer, tls) is replaced as a whole by the port's, then the subset's, then the
-subset's port's; port-level settings inherit nothing.
+client's namespace; here all clients share the clusters, so a rule counts when it is exported to the service). Among
+them the most specific host wins; rules with the same host are merged: subsets add up, the first of a name stays, the
+oldest traffic policy holds. Within a rule each block (connectionPool, outlierDetection, loadBalancer, tls) is replaced
+as a whole by the port's, then the subset's, then the subset's port's; port-level settings inherit nothing.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rollout.mesh.translate.destination_rule import DestinationRule, Subset, TrafficPolicy
 from rollout.mesh.translate.document import Parsed
-from rollout.mesh.translate.names import ROOT_NAMESPACE, host_matches, qualify, specificity
+from rollout.mesh.translate.names import ROOT_NAMESPACE, host_matches, is_visible, qualify, specificity
 
 _BLOCKS = ("connection_pool", "outlier_detection", "load_balancer", "tls")
 
@@ -58,8 +58,13 @@ class Policies:
         return self._merged[host]
 
     def _applicable(self, host: str, namespace: str) -> list[Parsed[DestinationRule]]:
-        found = [(host, rule) for rule in self._exact.get(host, [])]
-        found += [(pattern, rule) for pattern, rule in self._wildcards if host_matches(pattern, host)]
+        candidates = [(host, rule) for rule in self._exact.get(host, [])]
+        candidates += [(pattern, rule) for pattern, rule in self._wildcards if host_matches(pattern, host)]
+        found = [
+            (pattern, rule)
+            for pattern, rule in candidates
+            if is_visible(rule.spec.export_to, rule.key.namespace, namespace)
+        ]
         if not found:
             return []
         best = min((_rank(rule.key.namespace, namespace), specificity(pattern)) for pattern, rule in found)

@@ -36,9 +36,9 @@ def million(percentage: Percentage) -> Json:
     return {"numerator": int(percentage.value * 10_000), "denominator": "MILLION"}
 
 
-def hundred(percent: float) -> Json:
+def hundred(percent: int) -> Json:
     """A whole percentage."""
-    return {"numerator": int(percent), "denominator": "HUNDRED"}
+    return {"numerator": percent, "denominator": "HUNDRED"}
 
 
 def string_matcher(string: StringMatch) -> Json:

@@ -28,7 +28,7 @@ def default_route(host: str, port: int, hash_policy: list[Json]) -> Json:
     forward = {
         "cluster": cluster_name(port, "", host),
         "timeout": "0s",
-        "retry_policy": retry_policy(None, is_hashed=False),
+        "retry_policy": retry_policy(None, is_hashed=False),  # istiod does not ask here whether it is hashed
         **given(hash_policy=hash_policy),
     }
     return {"name": "default", "match": route_match(None), "route": forward}

@@ -9,6 +9,7 @@ from rollout.mesh.translate.destination_rule import (
     ConsistentHash,
     DestinationRule,
     H2UpgradePolicy,
+    HttpCookie,
     HttpSettings,
     LoadBalancer,
     OutlierDetection,
@@ -32,6 +33,9 @@ def destination_rule_problems(rule: DestinationRule) -> Iterator[Problem]:
     if not is_host(rule.host):
         yield Problem(path=(*_SPEC, "host"), message=f"not a host: {rule.host!r}")
     yield from export_problems(rule.export_to)
+    if rule.workload_selector is not None:
+        message = "has no effect in the embedded mesh: all callers share one policy"
+        yield Problem(path=(*_SPEC, "workloadSelector"), message=message, severity=Severity.WARNING)
     if rule.traffic_policy:
         yield from _policy_problems(rule.traffic_policy, (*_SPEC, "trafficPolicy"))
     names = [subset.name for subset in rule.subsets]
@@ -95,6 +99,8 @@ def _http_problems(http: HttpSettings, path: Path) -> Iterator[Problem]:
     for key, limit in limits.items():
         if limit < 0:
             yield Problem(path=(*path, key), message=f"must not be negative, got {limit}")
+    if http.http2_keep_alive and not http.http2_keep_alive.timeout:
+        yield Problem(path=(*path, "http2KeepAlive", "timeout"), message="missing")
     if http.use_client_protocol and http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE:
         yield Problem(path=path, message="useClientProtocol and h2UpgradePolicy UPGRADE contradict each other")
 
@@ -135,12 +141,27 @@ def _hash_problems(given: ConsistentHash, path: Path) -> Iterator[Problem]:
         yield Problem(path=path, message=message)
     if given.http_header_name and not HEADER_NAME.fullmatch(given.http_header_name.removeprefix(":")):
         yield Problem(path=(*path, "httpHeaderName"), message=f"not a header name: {given.http_header_name!r}")
-    if given.ring_hash and given.maglev:
-        yield Problem(path=path, message="only one of ringHash and maglev")
-    size = given.maglev.table_size if given.maglev else 0
-    if size and (size > MAGLEV_TABLE_MAX or not _is_prime(size)):
+    if given.http_cookie:
+        yield from _cookie_problems(given.http_cookie, (*path, "httpCookie"))
+    if sum(map(bool, (given.ring_hash, given.maglev, given.minimum_ring_size))) > 1:
+        yield Problem(path=path, message="only one of ringHash, maglev and minimumRingSize")
+    if given.minimum_ring_size:
+        message = "minimumRingSize is deprecated, use ringHash"
+        yield Problem(path=(*path, "minimumRingSize"), message=message, severity=Severity.WARNING)
+    size = given.maglev.table_size if given.maglev else 2
+    if size > MAGLEV_TABLE_MAX or not _is_prime(size):
         message = f"must be a prime number up to {MAGLEV_TABLE_MAX}, got {size}"
         yield Problem(path=(*path, "maglev", "tableSize"), message=message)
+
+
+def _cookie_problems(cookie: HttpCookie, path: Path) -> Iterator[Problem]:
+    if not cookie.name:
+        yield Problem(path=(*path, "name"), message="must not be empty")
+    names = [attribute.name for attribute in cookie.attributes]
+    for index, name in enumerate(names):
+        if not name or name in names[:index]:
+            message = f"stands there twice: {name!r}" if name else "must not be empty"
+            yield Problem(path=(*path, "attributes", index, "name"), message=message)
 
 
 def _is_prime(number: int) -> bool:
@@ -158,6 +179,11 @@ def _tls_problems(tls: ClientTls, path: Path) -> Iterator[Problem]:
                 yield Problem(path=path, message="mode ISTIO_MUTUAL brings its own certificates: name no others")
         case TlsMode.SIMPLE | TlsMode.DISABLE:
             pass
+    is_checked = tls.mode in (TlsMode.SIMPLE, TlsMode.MUTUAL) and not tls.insecure_skip_verify
+    if is_checked and not (tls.ca_certificates or tls.credential_name):
+        # istiod falls back to the authorities of the sidecar's image; without any, Envoy trusts everybody.
+        message = "missing: name a file of authorities to trust, or say insecureSkipVerify: true"
+        yield Problem(path=(*path, "caCertificates"), message=message)
     if tls.credential_name:
         message = "secrets are not available in the embedded mesh: name certificate files"
         yield Problem(path=(*path, "credentialName"), message=message)

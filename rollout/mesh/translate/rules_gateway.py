@@ -30,6 +30,13 @@ def _server_problems(server: Server, path: Path) -> Iterator[Problem]:
     if server.port.protocol not in PROTOCOLS:
         message = f"must be one of {', '.join(PROTOCOLS)}, got {server.port.protocol!r}"
         yield Problem(path=(*path, "port", "protocol"), message=message)
+    if not server.port.name:
+        yield Problem(path=(*path, "port", "name"), message="must not be empty")
+    if server.port.target_port:
+        yield Problem(path=(*path, "port", "targetPort"), message="has no effect on gateways")
+    if server.bind:
+        message = "has no effect in the embedded mesh: the registry says where a gateway listens"
+        yield Problem(path=(*path, "bind"), message=message, severity=Severity.WARNING)
     if not server.hosts:
         yield Problem(path=(*path, "hosts"), message="a server needs hosts")
     for index, host in enumerate(server.hosts):

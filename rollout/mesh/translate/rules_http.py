@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from rollout.mesh.schema import Problem, Severity
 from rollout.mesh.translate.grpc_status import GrpcStatus
+from rollout.mesh.translate.headers import authorities
 from rollout.mesh.translate.names import is_host, is_label, is_object_name, is_subset_name
 from rollout.mesh.translate.rules_match import (
     HEADER_NAME,
@@ -31,6 +32,7 @@ from rollout.mesh.translate.virtual_service import (
     Retries,
     Rewrite,
     RouteDestination,
+    StringMatch,
 )
 from rollout.yaml_documents import Path
 
@@ -66,10 +68,14 @@ def route_problems(route: HttpRoute, path: Path, role: RouteRole) -> Iterator[Pr
     yield from _mirror_problems(route, path)
     if route.redirect:
         yield from _redirect_problems(route.redirect, (*path, "redirect"))
+        if route.redirect.prefix_rewrite and any(match.uri and match.uri.prefix is None for match in route.match):
+            message = "prefixRewrite needs matches whose uri is a prefix"
+            yield Problem(path=(*path, "redirect", "prefixRewrite"), message=message)
     if route.direct_response:
         yield from _direct_response_problems(route.direct_response, (*path, "directResponse"))
     if route.rewrite:
         yield from _rewrite_problems(route.rewrite, (*path, "rewrite"))
+    yield from _authority_problems(route, path)
     if route.retries:
         yield from _retries_problems(route.retries, (*path, "retries"))
     if route.fault:
@@ -194,6 +200,17 @@ def _rewrite_problems(rewrite: Rewrite, path: Path) -> Iterator[Problem]:
         if rewrite.uri:
             yield Problem(path=path, message="only one of uri and uriRegexRewrite")
         yield from regex_problems(rewrite.uri_regex_rewrite.match, (*path, "uriRegexRewrite", "match"))
+        if not rewrite.uri_regex_rewrite.rewrite:
+            yield Problem(path=(*path, "uriRegexRewrite", "rewrite"), message="must not be empty")
+
+
+def _authority_problems(route: HttpRoute, path: Path) -> Iterator[Problem]:
+    given = authorities(route.headers)
+    if route.rewrite and route.rewrite.authority:
+        given.append(route.rewrite.authority)
+    if len(given) > 1:
+        message = f"the authority can be set only once: {' and '.join(map(repr, given))} are given"
+        yield Problem(path=path, message=message)
 
 
 def _retries_problems(retries: Retries, path: Path) -> Iterator[Problem]:
@@ -249,9 +266,16 @@ def _cors_problems(cors: CorsPolicy, path: Path) -> Iterator[Problem]:
         yield Problem(path=(*path, "allowOrigin"), message=message, severity=Severity.WARNING)
     for index, origin in enumerate(cors.allow_origins):
         yield from string_problems(origin, (*path, "allowOrigins", index))
+        if origin in (StringMatch(), StringMatch(exact="")):
+            yield Problem(path=(*path, "allowOrigins", index), message="needs exact, prefix or regex")
     if cors.max_age and cors.max_age.nanoseconds % 10**9:
         yield Problem(path=(*path, "maxAge"), message="must be whole seconds")
-    for key, names in (("allowMethods", cors.allow_methods), ("allowHeaders", cors.allow_headers)):
+    words = {
+        "allowMethods": cors.allow_methods,
+        "allowHeaders": cors.allow_headers,
+        "exposeHeaders": cors.expose_headers,
+    }
+    for key, names in words.items():
         for index, name in enumerate(names):
             if not HEADER_NAME.fullmatch(name):
                 yield Problem(path=(*path, key, index), message=f"not a word HTTP allows: {name!r}")

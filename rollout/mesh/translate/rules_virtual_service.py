@@ -6,8 +6,9 @@ The rules of one HTTP route live in `rules_http.py`, of one match in `rules_matc
 from collections.abc import Iterator
 
 from rollout.mesh.schema import Problem
-from rollout.mesh.translate.names import MESH, host_matches, is_host, is_label, is_object_name
+from rollout.mesh.translate.names import MESH, host_matches, is_host, is_label
 from rollout.mesh.translate.rules_http import RouteRole, route_problems
+from rollout.mesh.translate.rules_match import gateway_reference_problems
 from rollout.mesh.translate.virtual_service import VirtualService
 from rollout.yaml_documents import Path
 
@@ -43,13 +44,6 @@ def _host_problems(service: VirtualService) -> Iterator[Problem]:
         for earlier in service.hosts[:index]:
             if host_matches(earlier, host) or host_matches(host, earlier):
                 yield Problem(path=path, message=f"{host!r} overlaps {earlier!r}")
-
-
-def gateway_reference_problems(reference: str, path: Path) -> Iterator[Problem]:
-    """A gateway is named `mesh`, `name` or `namespace/name`."""
-    *namespace, name = reference.split("/")
-    if len(namespace) > 1 or not is_object_name(name) or not all(map(is_label, namespace)):
-        yield Problem(path=path, message=f"not a gateway: {reference!r}; write name or namespace/name")
 
 
 def export_problems(export_to: tuple[str, ...]) -> Iterator[Problem]:

@@ -38,9 +38,7 @@ def _validation(tls: ClientTls) -> Json:
     names = [
         {"san_type": kind, "matcher": {"exact": name}} for name in tls.subject_alt_names for kind in ("DNS", "URI")
     ]
-    trusted = {"trusted_ca": {"filename": tls.ca_certificates}} if tls.ca_certificates else {"system_root_certs": {}}
-    return {**trusted, **given(match_typed_subject_alt_names=names, crl=_file(tls.ca_crl))}
-
-
-def _file(name: str) -> Json:
-    return given(filename=name)
+    return {
+        "trusted_ca": {"filename": tls.ca_certificates},
+        **given(match_typed_subject_alt_names=names, crl=given(filename=tls.ca_crl)),
+    }

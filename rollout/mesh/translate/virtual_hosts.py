@@ -10,7 +10,7 @@ from rollout.mesh.translate.matches import Caller
 from rollout.mesh.translate.names import MESH, host_matches, is_visible, qualify, specificity
 from rollout.mesh.translate.proto import Json
 from rollout.mesh.translate.routes import default_route, routes_of
-from rollout.mesh.translate.virtual_service import VirtualService
+from rollout.mesh.translate.virtual_service import Destination, PortSelector, VirtualService
 
 _BODY_BYTES_MAX = 1024 * 1024  # as much as the webhook lets through; Envoy's own default is 4 KiB
 _UNKNOWN_HOST_PORT = 80  # where istiod serves a VirtualService host that no service has
@@ -87,14 +87,13 @@ class Sidecar:
                     yield virtual_host(f"{host}:{port.number}", self._domains(names, service, port.number), routes)
 
     def _default(self, host: str, service: Service, port: int) -> Json:
-        balancer = self._destinations.policies.of(host, service.namespace).policy("", port).load_balancer
-        return default_route(host, port, self._destinations.hashed(balancer))
+        everything = Destination(host=host, port=PortSelector(number=port))
+        return default_route(host, port, self._destinations.hash_policy(everything, service.namespace, port))
 
     def _of_unknown_hosts(self) -> Iterator[Json]:
-        covered = [host for pattern, _ in self._services.wildcards for host in (pattern,)]
-        for host in (*self._services.exact, *covered):
-            known = self._destinations.services
-            if host in known or any(host_matches(host, name) for name in known):
+        known = self._destinations.services
+        for host in (*self._services.exact, *(pattern for pattern, _ in self._services.wildcards)):
+            if any(host_matches(host, name) for name in known):
                 continue
             domains = self._free([host, f"{host}:{_UNKNOWN_HOST_PORT}"])
             routes = self._routes(host, _UNKNOWN_HOST_PORT)

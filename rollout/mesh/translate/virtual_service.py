@@ -7,10 +7,13 @@ kept: the embedded mesh carries HTTP.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from rollout.mesh.schema import Int32, Percent, Port, UInt32
+from rollout.mesh.schema import Bounds, Int32, Port, UInt32
 from rollout.mesh.translate.duration import Span
+
+WholePercent = Annotated[int, Bounds(0, 100)]
+PRESENT = "*"  # as a regex: not RE2, but an old custom for "whatever its value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +241,8 @@ class HttpRoute:
     fault: Fault | None = None
     mirror: Destination | None = None
     mirror_percentage: Percentage | None = None
-    mirror_percent: Percent | None = None
-    mirror_percent_snake: Percent | None = field(default=None, metadata={"key": "mirror_percent"})
+    mirror_percent: WholePercent | None = None
+    mirror_percent_snake: WholePercent | None = field(default=None, metadata={"key": "mirror_percent"})
     mirrors: tuple[MirrorPolicy, ...] = ()
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()

@@ -140,13 +140,11 @@ def test_buckets_that_make_no_histogram_are_refused_by_name() -> None:
             check_buckets(broken)
 
 
-def test_buckets_of_a_version_that_takes_no_part_are_passed_over() -> None:
-    buckets = (
-        series((10, 0), (11, 5), destination_version="v2", le="+Inf"),
-        series((10, 0), (11, 3), destination_version="v3", le="+Inf"),
-    )
+def test_buckets_of_a_version_that_takes_no_part_are_left_out() -> None:
+    rows = [series((10, 0), (11, 8), destination_version=version) for version in ("v1", "v2", "v3")]
+    buckets = [series((10, 0), (11, 8), destination_version=version, le="100") for version in ("v1", "v2", "v3")]
 
-    stratum = stratum_from((), buckets, stable="v1", canary="v3", since=10)
+    stratum = stratum_from(rows, buckets, stable="v1", canary="v3", since=10)
 
     assert stratum is not None
-    assert (stratum.stable.measured, stratum.canary.measured) == (0, 3)
+    assert (stratum.stable.measured, stratum.canary.measured) == (8, 8)

@@ -289,3 +289,10 @@ def test_a_custom_check_that_may_be_ignored_waits_for_no_value() -> None:
 
 def test_the_verdict_of_a_plan_with_queries_alone_bets_on_nothing() -> None:
     assert judge(plan(QUERY), value(2), weight=50).log_e_harm == 0
+
+
+@pytest.mark.parametrize(
+    ("failures", "odds"), [(0, "odds 2.03:1 of 20:1"), (4, "odds "), (15, "odds over a million to one")]
+)
+def test_odds_are_told_as_far_as_they_mean_something(failures: int, odds: str) -> None:
+    assert odds in only(judged(plan(ERRORS), *strata(4, canary=(25, failures)))).reason

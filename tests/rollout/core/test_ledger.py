@@ -246,3 +246,37 @@ def test_saved_and_loaded_evidence_continues_identically(keys: dict[str, Any]) -
     assert saved == whole
     assert replace(whole) == whole
     assert stratum(NOW).start == NOW
+
+
+def test_a_stratum_of_another_source_moves_no_trial() -> None:
+    trials = trials_of(spec(checks=[check(max="1%")]).plan)
+
+    evidence = fold(Evidence(), trials, Source.PROMETHEUS, stratum(NOW), 3)
+
+    assert not evidence.limits
+    assert evidence.prometheus.canary.requests == 25
+
+
+def test_bets_on_buckets_go_on_into_the_next_step_and_their_proof_of_health_does_not() -> None:
+    spread = Counts(requests=100, latency={0.05: 60, 0.1: 30, 0.25: 10})  # two boundaries that part the requests
+    seconds = (Stratum(start=NOW + at, end=NOW + at + 1, stable=spread, canary=spread) for at in range(60))
+    evidence = grown(*seconds, source=Source.PROMETHEUS, metric="latency", maxIncrease="25%")
+    [key] = evidence.buckets
+
+    fresh = evidence.for_next_step().buckets[key]
+
+    assert evidence.buckets[key].accept.log_e > 0
+    assert fresh.accept.log_e == pytest.approx(0)
+    assert {ratio.stakes.starts for ratio in fresh.harm.ratios} == {2}
+
+
+def test_bets_on_a_quantile_go_on_into_the_next_step_and_their_proof_of_health_does_not() -> None:
+    seconds = (latencies(NOW + at, 0.05, 0.05) for at in range(60))
+    evidence = grown(*seconds, metric="latency", quantiles=["p50"], maxIncrease="25%")
+    [key] = evidence.exceeds
+
+    fresh = evidence.for_next_step().exceeds[key]
+
+    assert evidence.exceeds[key].accept.log_e != pytest.approx(0)
+    assert fresh.accept.log_e == pytest.approx(0)
+    assert fresh.harm.stakes.starts == 2

@@ -468,3 +468,18 @@ def test_the_long_plan_goes_through_cohort_and_weights_with_the_documents_it_sho
     names = [route.get("name") for route in write.document["spec"]["http"]]
     assert names == ["rollout-probe-v3", "rollout-probe-v1", "rollout-cohort", None]
     assert stratum(NOW).end == NOW + 1
+
+
+def test_a_wish_that_makes_no_sense_now_is_taken_and_forgotten() -> None:
+    state = state_of(SPEC)
+    for kind in (OrderKind.RESUME, OrderKind.APPROVE):
+        decision = decide(SPEC, state, seen(50, orders=(order(kind, number=7),)), NOW + 1)
+        assert (decision.state.phase, decision.state.order) == (Phase.PROGRESSING, 7)
+
+
+def test_an_abort_beside_other_wishes_wins() -> None:
+    wishes = (order(OrderKind.PAUSE, number=1), order(OrderKind.ABORT, number=2))
+
+    decision = decide(SPEC, state_of(SPEC), seen(50, orders=wishes), NOW + 1)
+
+    assert (decision.state.phase, decision.state.cause) == (Phase.ROLLING_BACK, Cause.ABORT_REQUESTED)

@@ -192,6 +192,16 @@ def test_after_a_promotion_only_the_weights_have_changed() -> None:
     assert after == document(JASON_TO_V2, {"route": [destination("v1", 0), destination("v3", 100)], "timeout": "3s"})
 
 
+def test_a_destination_that_somebody_added_meanwhile_keeps_the_weight_they_gave_it() -> None:
+    before = document({"route": [destination("v1")]})
+    live = edited(before, SCOPE, target(10))
+    find_route(live, SCOPE)["route"].append(destination("v2", 0))
+
+    after = restored(live, SCOPE, destinations_of(before, SCOPE), promoted=False)
+
+    assert find_route(after, SCOPE)["route"] == [destination("v1"), destination("v2", 0)]
+
+
 headers = st.none() | st.fixed_dictionaries(
     {},
     optional={

@@ -1,4 +1,4 @@
-"""Verbs that are processes of their own: serve, mesh, demo."""
+"""serve: the daemon."""
 
 import asyncio
 import os
