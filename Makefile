@@ -4,6 +4,7 @@
 #   make test     format, lint, types, import contracts, unit, simulation and end-to-end tests
 #   make lint     the first four of those
 #   make bench    the load generator against its peers, interleaved (several minutes)
+#   make montecarlo  the judge's promises, from simulated rollouts; writes docs/reference/judge-montecarlo.md (8 minutes)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -16,7 +17,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench lock clean setup
+.PHONY: help demo test lint format bench montecarlo lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +51,9 @@ format: $(STAMP)
 bench: setup
 	@mkdir -p build/bench
 	$(BIN)/python -m tests.bench
+
+montecarlo: setup
+	$(BIN)/python -m tests.montecarlo
 
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

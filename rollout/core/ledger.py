@@ -5,7 +5,7 @@ result. All values are frozen and survive JSON exactly, so judging after a resta
 the same numbers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from rollout.core.trials import Trial, TrialKind
 ERROR_FLOOR = 0.001  # an increase of errors that stay below one in a thousand is never harm
 TAU_EVERY_S = 30.0  # how often the stable quantile that canary requests are held to is measured anew
 TAU_REQUESTS_MIN = 100  # fewer measured requests give no quantile worth betting on
+TAU_REQUESTS_MAX = 2000  # more make no better quantile, and the state larger
 TAIL_PER_LATENCY = 2.5
 """How many times faster the share of requests above a boundary grows than the latency itself, for usual shapes:
 tolerating 10 % more latency means tolerating 25 % more requests above a boundary (sequential/buckets.py)."""
@@ -95,6 +96,9 @@ class SourceEvidence:
     canary: Counts = field(default_factory=Counts)
     earlier: Counts = field(default_factory=Counts)
     """Stable requests of the window before the current one: where tau comes from, so that it is no hindsight."""
+    taus: Mapping[float, float] = field(default_factory=dict)
+    """Its quantiles, as finely as they were measured: where half of the requests share a bucket, half do not exceed
+    its edge, and nothing can be proven of them."""
     recent: Counts = field(default_factory=Counts)
     recent_since: float = 0.0
     tempering: Tempering = field(default_factory=Tempering)
@@ -146,7 +150,6 @@ def fold(evidence: Evidence, trials: Iterable[Trial], source: Source, stratum: S
     """Add one stratum of *source* to its totals and to every trial that reads it."""
     part = evidence.of(source)
     trials = [trial for trial in trials if trial.source is source]
-    yardsticks = _yardsticks(trials, part.earlier)
     limits, ratios = dict(evidence.limits), dict(evidence.ratios)
     exceeds, buckets = dict(evidence.exceeds), dict(evidence.buckets)
     for trial in trials:
@@ -156,38 +159,25 @@ def fold(evidence: Evidence, trials: Iterable[Trial], source: Source, stratum: S
             case TrialKind.ERROR_GROWTH | TrialKind.ERROR_POINTS:
                 ratios[trial.key] = _fold_ratio(ratios.get(trial.key), trial, stratum, part, steps)
             case TrialKind.LATENCY_GROWTH | TrialKind.LATENCY_SHIFT:
-                exceeds[trial.key] = _fold_exceed(exceeds.get(trial.key), trial, stratum, yardsticks, steps)
+                exceeds[trial.key] = _fold_exceed(exceeds.get(trial.key), trial, stratum, part.taus, steps)
             case TrialKind.BUCKET_GROWTH:
                 folded = _fold_buckets(buckets.get(trial.key), trial, stratum, part.earlier, steps)
                 buckets |= {trial.key: folded} if folded else {}
     counted = replace(evidence, limits=limits, ratios=ratios, exceeds=exceeds, buckets=buckets)
-    return counted.with_source(source, _with_totals(part, _kept(source, stratum)))
-
-
-def _yardsticks(trials: Iterable[Trial], earlier: Counts) -> dict[float, float]:
-    """The stable version's earlier quantiles that the trials ask for; empty while there are none."""
     shares = sorted({trial.quantile for trial in trials if trial.quantile is not None})
-    return {share: edge for share, edge in zip(shares, earlier.quantiles(shares), strict=True) if edge is not None}
+    return counted.with_source(source, _with_totals(part, source, stratum, shares))
 
 
-def _kept(source: Source, stratum: Stratum) -> Stratum:
-    """What of a stratum goes into totals. Prometheus's few boundaries must stay what they are, to be compared at."""
-    match source:
-        case Source.LOAD:
-            return replace(stratum, stable=stratum.stable.coarse(), canary=stratum.canary.coarse())
-        case Source.PROMETHEUS:
-            return stratum
-
-
-def _with_totals(part: SourceEvidence, stratum: Stratum) -> SourceEvidence:
+def _with_totals(part: SourceEvidence, source: Source, stratum: Stratum, shares: Sequence[float]) -> SourceEvidence:
     """Count the stratum, and let what the stable version showed become tomorrow's yardstick."""
-    recent = part.recent.plus(Counts(latency=stratum.stable.latency))
-    since = part.recent_since or stratum.start
+    since, recent = part.recent_since or stratum.start, part.recent
+    if recent.measured < TAU_REQUESTS_MAX:
+        recent = recent.plus(Counts(latency=stratum.stable.latency))
     part = replace(
         part,
         cursor=max(part.cursor, stratum.end),
-        stable=part.stable.plus(stratum.stable),
-        canary=part.canary.plus(stratum.canary),
+        stable=part.stable.plus(_kept(source, stratum.stable)),
+        canary=part.canary.plus(_kept(source, stratum.canary)),
         tempering=part.tempering.after(_errors(stratum.canary), _errors(stratum.stable)),
         recent=recent,
         recent_since=since,
@@ -195,7 +185,17 @@ def _with_totals(part: SourceEvidence, stratum: Stratum) -> SourceEvidence:
     is_first = not part.earlier.measured
     if recent.measured < TAU_REQUESTS_MIN or not (is_first or stratum.end - since >= TAU_EVERY_S):
         return part
-    return replace(part, earlier=recent, recent=Counts(), recent_since=stratum.end)
+    taus = {share: tau for share, tau in zip(shares, recent.quantiles(shares), strict=True) if tau is not None}
+    return replace(part, earlier=_kept(source, recent), taus=taus, recent=Counts(), recent_since=stratum.end)
+
+
+def _kept(source: Source, arm: Counts) -> Counts:
+    """What is kept for long. Prometheus's few boundaries must stay what they are, to be compared at."""
+    match source:
+        case Source.LOAD:
+            return arm.coarse()
+        case Source.PROMETHEUS:
+            return arm
 
 
 def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, eta: float, steps: int) -> LimitEvidence:
@@ -266,14 +266,14 @@ def _tolerated(trial: Trial, part: SourceEvidence) -> tuple[float, float]:
 
 
 def _fold_exceed(
-    kept: ExceedEvidence | None, trial: Trial, stratum: Stratum, yardsticks: Mapping[float, float], steps: int
+    kept: ExceedEvidence | None, trial: Trial, stratum: Stratum, taus: Mapping[float, float], steps: int
 ) -> ExceedEvidence:
     assert trial.quantile is not None, "latency trials of the load have a quantile"
     kept = kept or ExceedEvidence(
         harm=ExceedE.fresh(Side.HARM, quantile=trial.quantile, starts_planned=steps),
         accept=ExceedE.fresh(Side.ACCEPT, quantile=trial.quantile),
     )
-    tau = yardsticks.get(trial.quantile)
+    tau = taus.get(trial.quantile)
     if tau is None:
         return kept  # no yardstick yet: the first strata only make one
     is_shift = trial.kind is TrialKind.LATENCY_SHIFT

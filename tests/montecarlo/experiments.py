@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rollout.core.sequential import Side
-from tests.montecarlo import detection, false_alarms, latency, published, robustness, rollouts
+from tests.montecarlo import agreement, detection, false_alarms, latency, published, robustness, rollouts
+from tests.montecarlo.judging import LOW_TRAFFIC, NO_INCREASE
 from tests.montecarlo.rollouts import Scenario
 from tests.montecarlo.traffic import NO_SLOWDOWN, Slowdown
 
@@ -21,15 +23,18 @@ SLOWDOWNS = {
     "tail": Slowdown(share=0.02, factor=7.93),
 }
 _PROBES = 0.5
+_NEVER: Any = {"accepts": False, "stratum_s": 10, "bucket_width": 1.012}  # the same bets, sooner
 SCENARIOS = {
     "good": Scenario(),
     "good, probes": Scenario(probe_split=_PROBES),
     "good, 500 rps": Scenario(rps=500),
     "good, 10 rps": Scenario(rps=10),
     "good, 10 rps, probes": Scenario(rps=10, probe_split=_PROBES),
-    "good, 10 rps, probes, low-traffic profile": Scenario(rps=10, probe_split=_PROBES, low_traffic=True),
+    "good, 10 rps, probes, low-traffic profile": Scenario(rps=10, probe_split=_PROBES, plan=LOW_TRAFFIC),
     "errors 0.8 %": Scenario(rate=0.008),
+    "errors 0.8 %, no increase tolerated": Scenario(rate=0.008, plan=NO_INCREASE),
     "errors 1 %": Scenario(rate=0.01),
+    "errors 1 %, no increase tolerated": Scenario(rate=0.01, plan=NO_INCREASE),
     "errors 2 %": Scenario(rate=0.02),
     "errors 5 %": Scenario(rate=0.05),
     "errors 5 %, 10 rps": Scenario(rps=10, rate=0.05),
@@ -42,17 +47,14 @@ SCENARIOS = {
     "tail-only p99 x2, probes": Scenario(slowdown=SLOWDOWNS["tail"], probe_split=_PROBES),
     "both 0.9 % errors": Scenario(rate=0.009, stable_rate=0.009),
     "both 0.9 % errors, probes": Scenario(rate=0.009, stable_rate=0.009, probe_split=_PROBES),
-    "errors 5 % from the last step on, never accepted early": Scenario(
-        rate=0.05, bad_from_step=2, accepts=False, stratum_s=10
-    ),
+    "both 5 % errors": Scenario(rate=0.05, stable_rate=0.05),
+    "both 5 % errors, probes": Scenario(rate=0.05, stable_rate=0.05, probe_split=_PROBES, stratum_s=1),
+    "errors 5 % from the last step on, never accepted early": Scenario(rate=0.05, bad_from_step=2, **_NEVER),
 }
 NEVER_ACCEPTED = {  # a good release that has to stand half an hour of looks
-    "good": (2000, Scenario(accepts=False, stratum_s=10)),
-    "both 0.9 % errors": (1000, Scenario(accepts=False, stratum_s=10, rate=0.009, stable_rate=0.009)),
-    "both 0.5 % errors in bursts, φ = 5": (
-        500,
-        Scenario(accepts=False, stratum_s=10, rate=0.005, stable_rate=0.005, phi=5.0),
-    ),
+    "good": (2000, Scenario(**_NEVER)),
+    "both 0.9 % errors": (500, Scenario(rate=0.009, stable_rate=0.009, **_NEVER)),
+    "both 0.5 % errors in bursts, φ = 5": (500, Scenario(rate=0.005, stable_rate=0.005, phi=5.0, **_NEVER)),
 }
 
 
@@ -162,7 +164,7 @@ def _latency() -> Iterator[_Draft]:
 
 def _robustness() -> Iterator[_Draft]:
     for part in range(20):
-        yield "breaker and oracle", f"part {part + 1}", partial(robustness.breaker_against_oracle, runs=50_000)
+        yield "breaker and oracle", f"part {part + 1}", partial(robustness.breaker_against_oracle, runs=20_000)
     for weight in (0.05, 0.5):
         row = partial(robustness.breaker_on_good_traffic, requests=1_000_000, rate=0.01, weight=weight)
         yield "breaker on good traffic", per_cent(weight), row
@@ -170,4 +172,4 @@ def _robustness() -> Iterator[_Draft]:
         yield "quantile intervals", f"{quantile:g}", partial(robustness.quantile_misses, runs=4000, quantile=quantile)
     for rate in (0.001, 0.01, 0.1):
         yield "estimates", per_cent(rate), partial(robustness.estimate_misses, runs=500, rate=rate)
-    yield "cost", "reference judge", partial(robustness.cost, strata=2400)
+    yield "agreement", "with rollout.core.sequential", partial(agreement.largest_differences, runs=40, seconds=300)

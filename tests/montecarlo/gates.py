@@ -23,6 +23,13 @@ class Gate:
     holds: bool
 
 
+_ROLLED_BACK_MAX = {
+    "good": 0.001,  # 2 of 2,000
+    "both 0.9 % errors": 0.002,  # 1 of 500
+    "both 0.5 % errors in bursts, φ = 5": 0.05,  # without the two minutes of warm-up that teach φ before the first bet
+}
+
+
 def all_gates(results: Results) -> list[Gate]:
     """Promises first."""
     return [*promises(results), *reproductions(results)]
@@ -38,7 +45,7 @@ def promises(results: Results) -> Iterator[Gate]:
     for name, row in results["shared outage"].items():
         yield _at_most(f"false alarms, shared outage, {name}", row["e-process"], 0.017)
     for name, row in results["rollouts never accepted"].items():
-        yield _at_most(f"good rollouts rolled back within 30 min, {name}", row["rolled back"], 0.001)
+        yield _at_most(f"good rollouts rolled back within 30 min, {name}", row["rolled back"], _ROLLED_BACK_MAX[name])
     bad, good = results["rollouts"]["errors 5 %"], results["rollouts"]["good, probes"]
     yield _at_least("errors 5 % at 100 rps rolled back", bad["rolled back"], 1.0)
     yield _seconds_at_most("errors 5 % at 100 rps: median until rolled back", bad["rolled back median s"], 25)
@@ -69,10 +76,8 @@ def _exactness(results: Results) -> Iterator[Gate]:
     for weight, row in results["breaker on good traffic"].items():
         name = f"breaker trips in {int(row['requests']):,} requests at an error rate of 1 %, weight {weight}"
         yield _none(name, row["trips"])
-    cost = results["cost"]["reference judge"]["ms per stratum"]
-    yield Gate(
-        promise="processor time per judged stratum", limit="≤ 0.5 ms", measured=f"{cost:.1f} ms", holds=cost <= 0.5
-    )
+    for name, difference in results["agreement"]["with rollout.core.sequential"].items():
+        yield _none(f"differences above 1e-9 between the arrays here and the judge's own {name}", difference > 1e-9)
 
 
 def _edges(results: Results) -> Iterator[Gate]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from math import isfinite
+from textwrap import fill
 
 from tests.montecarlo import published
 from tests.montecarlo.experiments import Measured, Results, per_cent
@@ -12,10 +13,11 @@ HEAD = """\
 # What the judge promises, measured
 
 Written by `make montecarlo` from simulated rollouts with fixed seeds; do not edit. How the judge works, in words, is in
-[How it decides](../explanation/how-it-decides.md). The e-processes are those of `rollout.core.sequential`; the judge is
-the reference judge of `tests/montecarlo/judging.py`: one third relative errors, one third the objective of 1 %, one
-third latency, α = 1 % for the whole rollout. The rules of Flagger, Argo Rollouts and Kayenta are reimplemented from
-their sources and see the same traffic, without the delay of a Prometheus scrape.
+[How it decides](../explanation/how-it-decides.md). Whole rollouts are judged by `rollout.core.judge` itself, with a
+plan that limits errors to 1 % and to half as many again as stable, and latency to 10 % above stable. Where a table is
+about one e-process alone, arrays judge thousands of rollouts at once, and the same run compares them with the judge's.
+The rules of Flagger, Argo Rollouts and Kayenta are reimplemented from their sources and see the same traffic, without
+the delay of a Prometheus scrape.
 """
 
 
@@ -39,8 +41,10 @@ def as_markdown(results: Results, promises: Sequence[Gate], reproductions: Seque
         HEAD,
         "## Promises\n",
         _table(("promise", "limit", "measured", ""), [(g.promise, g.limit, g.measured, _mark(g)) for g in promises]),
-        f"{len(reproductions) - len(astray)} of {len(reproductions)} numbers that the design was decided on, from other\n"
-        "code and other seeds, are met again within the error of two simulations.\n",
+        _text(
+            f"{len(reproductions) - len(astray)} of {len(reproductions)} numbers that the design was decided on, from "
+            "other code and other seeds, are met again within the error of two simulations."
+        ),
     ]
     if astray:
         parts.append(_table(("not met", "published", "measured"), [(g.promise, g.limit, g.measured) for g in astray]))
@@ -58,9 +62,11 @@ def _false_alarms(results: Results) -> list[str]:
     peeks = [(looks, _share(row["p < 0.05"])) for looks, row in results["peeking"].items()]
     return [
         "## Good releases rolled back\n",
-        "One rollout of 30 minutes, 5 % → 25 % → 50 %, both versions alike, 2,000 rollouts per cell. Columns: requests per\n"
-        "second and the error rate of both versions. Flagger's threshold 1 is its default; Argo's failureLimit 0 is its\n"
-        "default and the same rule.\n",
+        _text(
+            "One rollout of 30 minutes, 5 % → 25 % → 50 %, both versions alike, 2,000 rollouts per cell. "
+            "Columns: requests per second and the error rate of both versions. Flagger's threshold 1 is "
+            "its default; Argo's failureLimit 0 is its default and the same rule."
+        ),
         _table(("judge", *cells), rows),
         "A p-value of 0.05, looked at more and more often in the same half hour:\n",
         _table(("looks", "false alarms"), peeks),
@@ -90,9 +96,11 @@ def _detection(results: Results) -> list[str]:
     ]
     return [
         "## Bad releases stopped\n",
-        "The stable version fails at 0.1 %, the objective is 1 %. Median seconds (95th percentile) until rolled back; in\n"
-        "square brackets the share found within the hour, if not all. *Probes*: the load generator's requests are split\n"
-        "50/50 whatever the users' weight.\n",
+        _text(
+            "The stable version fails at 0.1 %, the objective is 1 %. Median seconds (95th percentile) "
+            "until rolled back; in square brackets the share found within the hour, if not all. *Probes*: "
+            "the load generator's requests are split 50/50 whatever the users' weight."
+        ),
         _table(("rps", "weight", "canary's errors", *policies), rows),
         "Requests of both versions until T1 alarms, median / 90th percentile:\n",
         _table(("weight, canary's errors, tolerated ratio", "requests"), requests),
@@ -109,8 +117,10 @@ def _latency(results: Results) -> list[str]:
 
     return [
         "## Slow releases stopped\n",
-        "Log-normal latencies (median 50 ms, p99 202 ms), 100 rps; *tail* delays 2 % of the calls so that p99 doubles and\n"
-        "p50 stays; δ is the tolerated slow-down. Raw samples, harm:\n",
+        _text(
+            "Log-normal latencies (median 50 ms, p99 202 ms), 100 rps; *tail* delays 2 % of the calls so "
+            "that p99 doubles and p50 stays; δ is the tolerated slow-down. Raw samples, harm:"
+        ),
         _table(("slow-down, weight, δ", "seconds"), rows("latency")),
         "Raw samples, a good release accepted at p50, p95 and p99:\n",
         _table(("weight, δ", "seconds"), rows("latency accepted")),
@@ -128,8 +138,11 @@ def _rollouts(results: Results) -> list[str]:
     ]
     return [
         "## Whole rollouts\n",
-        "Three steps of 5 %, 25 % and 50 %, each held for 30 s at least and 10 minutes at most; 100 rps unless said. The\n"
-        "last rows are never accepted early and stand the full 30 minutes. Share, and median seconds:\n",
+        _text(
+            "Three steps of 5 %, 25 % and 50 %, each held for 30 s at least and 10 minutes at most; 100 "
+            "rps unless said. The last rows are never accepted early and stand the full 30 minutes. "
+            "Share, and median seconds:"
+        ),
         _table(("rollout", *ends), rows),
     ]
 
@@ -156,6 +169,10 @@ def _share(value: float) -> str:
 
 def _mark(gate: Gate) -> str:
     return "holds" if gate.holds else "**broken**"
+
+
+def _text(paragraph: str) -> str:
+    return fill(paragraph, 118, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

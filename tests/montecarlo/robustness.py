@@ -1,16 +1,13 @@
-"""The breaker against its oracle and good traffic, the intervals against the truth, and what a judgement costs."""
+"""The breaker against its oracle and good traffic, and the intervals against the truth."""
 
 from math import inf
 from random import Random
-from time import process_time
 
 import numpy as np
 
 from rollout.core.breaker import Arm, Breaker, BreakerState, Outcome
 from rollout.core.sequential import Tally, difference_estimate, rate_estimate, ratio_estimate
 from rollout.core.sequential.quantiles import quantile_counts
-from tests.montecarlo.judging import Policy, ReferenceJudge
-from tests.montecarlo.rollouts import Scenario, Traffic
 from tests.rollout.core.breaker_oracle import oracle, random_case, states_of
 
 
@@ -83,18 +80,3 @@ def estimate_misses(*, seed: int, runs: int, rate: float, looks: int = 25) -> di
                 upper = inf if estimate.upper is None else estimate.upper
                 missed[kind, index] |= not lower <= truth <= upper
     return dict(zip(("rate", "difference", "ratio"), missed.mean(axis=1).tolist(), strict=True))
-
-
-def cost(*, seed: int, strata: int) -> dict[str, float]:
-    """Processor time of one judged stratum: three tests of errors and four of latency for harm, five to accept."""
-    scenario = Scenario(rate=0.002, stable_rate=0.002)
-    story = list(Traffic(scenario, seed).step(2))
-    judge = ReferenceJudge.fresh(Policy())
-    spent = []
-    for _ in range(strata // len(story)):
-        began = process_time()
-        for stratum in story:
-            judge = judge.update(stratum)
-            judge.verdict()
-        spent.append((process_time() - began) / len(story))
-    return {"ms per stratum": float(np.median(spent)) * 1000}

@@ -206,6 +206,14 @@ def test_percentage_points_and_shifts_show_the_limit_they_come_to() -> None:
     assert limits == [pytest.approx(0.05), pytest.approx(0.035)]
 
 
+def test_each_source_shows_its_own_numbers() -> None:
+    both = plan(ERRORS, USERS)
+    evidence = fold(Evidence(), trials_of(both), Source.LOAD, strata(1, canary=(25, 1))[0], 3)
+    evidence = fold(evidence, trials_of(both), Source.PROMETHEUS, strata(1, canary=(50, 10))[0], 3)
+
+    assert [finding.canary for finding in judge(both, evidence, weight=50).findings] == [0.04, 0.2]
+
+
 @pytest.mark.parametrize(
     ("weight", "required", "reason"),
     [(0, False, "not asked at this weight"), (5, True, "0 of 50 requests so far"), (100, True, "0 of 50 requests")],

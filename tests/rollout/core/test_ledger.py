@@ -57,6 +57,29 @@ def test_proof_of_health_starts_anew_with_each_step_and_bets_on_harm_go_on() -> 
     assert limit.harm.stakes.starts == ratio.harm.stakes.starts == ratio.floor.stakes.starts == 2
 
 
+def steady(second: int) -> Stratum:
+    """Both versions within one percent of each other and of themselves."""
+    arm = Counts(requests=50, latency={0.01 + i / 1e6: 1 for i in range(50)})
+    return Stratum(start=NOW + second, end=NOW + second + 1, stable=arm, canary=arm)
+
+
+def test_a_version_whose_requests_all_take_nearly_the_same_can_still_be_proven_good() -> None:
+    some = [steady(second) for second in range(60)]
+    kept = grown(*some, metric="latency", quantiles=["p50", "p95"], maxIncrease="10%")
+
+    assert len(kept.load.stable.latency) == 2
+    assert all(exceed.accept.log_e > 3 for exceed in kept.exceeds.values())
+
+
+def test_proof_of_a_latency_starts_anew_as_well() -> None:
+    kept = grown(*(steady(second) for second in range(30)), metric="latency", quantiles=["p50"], maxIncrease="10%")
+    fresh = kept.for_next_step().exceeds["c.p50/latency-growth"]
+
+    assert kept.exceeds["c.p50/latency-growth"].accept.log_e > 3
+    assert fresh.accept.log_e == pytest.approx(0)
+    assert fresh.harm.stakes.starts == 2
+
+
 def test_a_step_that_is_entered_again_needs_no_stake_that_was_not_planned() -> None:
     evidence = grown(*strata(2), steps=1, max="1%", maxIncrease="50%")
 
