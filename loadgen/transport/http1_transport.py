@@ -19,7 +19,7 @@ class Http1Transport:
         self.varies = any(template.slots for row in self._templates for template in row)
         self._context: ssl.SSLContext | None = None
         if any(target.url.startswith("https:") for target in plan.targets):
-            self._context = tls_context(plan.tls, plan.protocol)
+            self._context = tls_context(plan.tls)
 
     def make(self, desk: Desk, pool: Pool) -> list[Channel]:
         """Make a connection."""
