@@ -385,18 +385,3 @@ class Flushing:
 
     def __init__(self, connection: Connection) -> None:
         self.readable = connection.flushing
-
-
-class TlsConnection(Connection):
-    """The same over TLS: bytes may wait in the TLS layer, where the poller cannot see them."""
-
-    __slots__ = ()
-
-    def readable(self) -> int:
-        """Read until the TLS layer is empty."""
-        at = Connection.readable(self)
-        while not at and self.due and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            at = Connection.readable(self)
-        if at and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            self.close()  # more than was asked for: not the beginning of the next answer
-        return at

@@ -7,7 +7,8 @@ from loadgen.core.request import Template, encode
 from loadgen.transport.address import tls_context
 from loadgen.transport.ageing import AgeingConnection, AgeingTlsConnection
 from loadgen.transport.channel import Channel, Desk, Pool
-from loadgen.transport.http1 import Connection, TlsConnection
+from loadgen.transport.http1 import Connection
+from loadgen.transport.tls import TlsConnection
 
 
 class Http1Transport:
