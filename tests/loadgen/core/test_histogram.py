@@ -14,16 +14,19 @@ from loadgen.core.histogram import (
     quantile_of,
     upper_edge_s,
 )
+from tests.loadgen.properties import repeatable
 
 HOUR_NS = 3_600_000_000_000
 durations = st.integers(min_value=1, max_value=HOUR_NS)
 
 
+@repeatable
 @given(durations)
 def test_the_value_of_a_bucket_is_within_a_thousandth_of_anything_in_it(value_ns: int) -> None:
     assert abs(middle_s(bucket_of(value_ns)) * 1e9 - value_ns) <= 0.001 * value_ns
 
 
+@repeatable
 @given(durations)
 def test_a_duration_lies_between_its_buckets_edges(value_ns: int) -> None:
     bucket = bucket_of(value_ns)
@@ -31,6 +34,7 @@ def test_a_duration_lies_between_its_buckets_edges(value_ns: int) -> None:
     assert upper_edge_s(bucket) == lower_edge_ns(bucket + 1) / 1e9
 
 
+@repeatable
 @given(durations, durations)
 def test_buckets_keep_the_order(one: int, other: int) -> None:
     assert (bucket_of(one) <= bucket_of(other)) or one > other
@@ -40,6 +44,7 @@ def test_an_hour_of_nanoseconds_fits_into_few_buckets() -> None:
     assert bucket_of(HOUR_NS) < 18_000
 
 
+@repeatable
 @given(st.lists(st.lists(durations, max_size=40), min_size=1, max_size=5))
 def test_the_merge_of_workers_equals_one(parts: list[list[int]]) -> None:
     together = Histogram()

@@ -16,6 +16,7 @@ from loadgen.core.http1 import (
 )
 from loadgen.core.http1_head import HEADERS_MAX, HeadReader, ProtocolError
 from loadgen.core.plan import VersionFrom
+from tests.loadgen.properties import repeatable
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SMALL = OK + b"content-length: 5\r\n\r\nhello"
@@ -60,6 +61,7 @@ def test_a_response_may_come_byte_by_byte(name: str) -> None:
     assert bytes(read.body) == body
 
 
+@repeatable
 @given(st.sampled_from(sorted(RESPONSES)), st.lists(st.integers(1, 40), max_size=30), st.integers(1, 3))
 def test_one_reader_reads_one_response_after_another(name: str, cuts: list[int], times: int) -> None:
     data, body = RESPONSES[name]
@@ -163,8 +165,7 @@ def test_a_head_is_bounded_while_it_grows_and_when_it_is_there() -> None:
     line = b"x: " + b"y" * 1000 + b"\r\n"
     read.feed(OK)
     with pytest.raises(ProtocolError, match="longer than"):
-        for _ in range(HEAD_BYTES_MAX // 1000 + 2):
-            read.feed(line)
+        feed_all(read, [line] * (HEAD_BYTES_MAX // 1000 + 2))
     assert read.size <= HEAD_BYTES_MAX + 2 * len(line)
     with pytest.raises(ProtocolError, match="longer than"):
         reader().feed(OK + b"x: " + b"y" * HEAD_BYTES_MAX + b"\r\n\r\n")
@@ -199,8 +200,7 @@ def test_a_response_that_is_too_large_is_refused_as_soon_as_that_is_known() -> N
     endless = reader(1000)
     endless.feed(OK + b"\r\n")
     with pytest.raises(TooLargeError, match="more than"):
-        for _ in range(11):
-            endless.feed(b"x" * 100)
+        feed_all(endless, [b"x" * 100] * 11)
 
 
 def test_the_part_of_a_body_that_came_with_its_head_counts_once() -> None:
@@ -275,13 +275,13 @@ def by_us(data: bytes) -> tuple[int, bytes] | None:
     return (read.head.status, bytes(read.body)) if done and read.head else None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(repeatable, max_examples=300)
 @given(streams())
 def test_a_valid_stream_reads_as_h11_reads_it(data: bytes) -> None:
     assert by_us(data) == by_h11(data) is not None
 
 
-@settings(max_examples=600, deadline=None)
+@settings(repeatable, max_examples=600)
 @given(streams(), st.integers(0, 400), st.binary(max_size=4), st.integers(0, 3))
 @example(SMALL, 17, b"\r\n", 0)
 def test_a_broken_stream_is_never_read_as_something_else_than_h11_reads(
@@ -293,7 +293,7 @@ def test_a_broken_stream_is_never_read_as_something_else_than_h11_reads(
     assert ours is None or ours == by_h11(broken)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(repeatable, max_examples=600)
 @given(st.binary(max_size=300))
 def test_noise_neither_crashes_nor_fills_the_reader(noise: bytes) -> None:
     for start in (b"", OK, OK + b"transfer-encoding: chunked\r\n\r\n"):

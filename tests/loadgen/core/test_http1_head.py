@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from loadgen.core.http1_head import GENERATION, HEADS_MAX, Framing, Head, HeadReader, ProtocolError, version_of
 from loadgen.core.plan import VersionFrom, VersionSource
+from tests.loadgen.properties import repeatable
 
 BASE = b"HTTP/1.1 200 OK\r\ncontent-length: 5"
 
@@ -115,6 +116,7 @@ STATUS = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 503
 MEMORY = reader()
 
 
+@repeatable
 @given(STATUS, st.lists(LINES, max_size=6), st.booleans())
 def test_a_reader_that_remembers_reads_what_a_new_one_reads(status: bytes, lines: list[bytes], bodiless: bool) -> None:
     raw = b"\r\n".join([status, *lines])

@@ -21,7 +21,7 @@ def test_private_addresses_may_be_loaded_within_the_caps(address: str) -> None:
         "169.254.169.254",
         "fe80::1%eth0",
         "224.0.0.1",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",
         "::",
         "240.0.0.1",
         "fd00:ec2::254",

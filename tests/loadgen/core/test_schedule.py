@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from statistics import fmean, pvariance
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from loadgen.core.plan import Arrivals, Stage
 from loadgen.core.schedule import Schedule, rate_at, time_within
+from tests.loadgen.properties import repeatable
 
 rates = st.floats(min_value=0, max_value=2000, allow_nan=False)
 stages = st.lists(
@@ -26,6 +28,7 @@ def test_constant_arrivals_are_due_one_interval_apart_and_do_not_drift() -> None
     assert all(abs(at - index * 1e9 / 3000) <= 1 for index, at in enumerate(due))
 
 
+@repeatable
 @given(stages)
 def test_due_times_ascend_and_lie_within_the_stages(plan: list[Stage]) -> None:
     due = [at for _, at in Schedule(stages=tuple(plan)).walk()]
@@ -43,6 +46,7 @@ def expected_until(plan: tuple[Stage, ...], at_s: float) -> float:
     return total
 
 
+@repeatable
 @given(stages)
 def test_request_i_is_due_where_i_arrivals_are_expected(plan: list[Stage]) -> None:
     """The definition itself: L(due(i)) = i, whatever the ramps."""
@@ -61,7 +65,7 @@ def test_poisson_arrivals_are_seeded_and_memoryless() -> None:
     walk = [at for _, at in Schedule(stages=flat(1000, 20), arrivals=Arrivals.POISSON, seed=9).walk()]
     again = [at for _, at in Schedule(stages=flat(1000, 20), arrivals=Arrivals.POISSON, seed=9).walk()]
     other = [at for _, at in Schedule(stages=flat(1000, 20), arrivals=Arrivals.POISSON, seed=10).walk()]
-    gaps = [(b - a) / 1e9 for a, b in zip(walk, walk[1:], strict=False)]
+    gaps = [(b - a) / 1e9 for a, b in pairwise(walk)]
     assert walk == again != other
     assert fmean(gaps) == pytest.approx(0.001, rel=0.03)
     assert math.sqrt(pvariance(gaps)) == pytest.approx(0.001, rel=0.05)
