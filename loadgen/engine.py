@@ -18,7 +18,7 @@ from loadgen.core.pairs import NOISE
 from loadgen.core.plan import VersionSource
 from loadgen.core.snapshot import Assignment
 from loadgen.transport.address import AddressBook, Endpoint, endpoint_of
-from loadgen.transport.channel import Channel, Desk, Pool
+from loadgen.transport.channel import Channel, Desk, Pool, Tag
 from loadgen.transport.clock import FAR_NS, now_ns
 from loadgen.transport.poller import Poller
 
@@ -34,7 +34,7 @@ class Transport(Protocol):
     varies: bool  # whether each request's bytes differ
 
     def make(self, desk: Desk, pool: Pool) -> list[Channel]:
-        """Open one connection: as many channels as it has streams."""
+        """Open one connection: a channel for each request that it carries at a time."""
 
     def request(self, arm: int, target: int, index: int) -> object:
         """Give what a channel is fired with."""
@@ -86,7 +86,7 @@ class Engine:
         pool = self.pools.get(endpoint)
         if pool is None:
             book = AddressBook(endpoint, self.plan.names, self.plan.allow_hosts)
-            cap = max(1, self.share_of(self.plan.connections)) * self.plan.streams
+            cap = max(1, self.share_of(self.plan.connections))
             pool = self.pools[endpoint] = Pool(book, endpoint.server_name, cap)
             pool.make = lambda pool: self.transport.make(self.desk, pool)
         return pool
@@ -116,11 +116,11 @@ class Engine:
         """Open the connections before the clock starts."""
         wanted = self.plan.connections if self.plan.warm_connections < 0 else self.plan.warm_connections
         for pool in self.pools.values():
-            while len(pool.channels) < min(wanted * self.plan.streams, pool.cap) and pool.grow():
+            while len(pool.channels) < min(wanted, pool.cap) and pool.grow():
                 pass
             for channel in pool.channels:
                 channel.warm()
-        give_up = now_ns() + WARM_NS
+        give_up = min(now_ns() + WARM_NS, self.share.start_monotonic_ns or FAR_NS)
         while now_ns() < give_up and any(channel.is_dialing for channel in self.channels):
             self.poller.wake_at(give_up)
             self.dispatch(self.poller.poll())
@@ -179,7 +179,7 @@ class Engine:
         self.drained_by = now_ns() + min(STOP_DRAIN_NS, round(self.plan.timeout_s * 1e9))
         for pool in self.pools.values():
             for waiting in pool.backlog:
-                self.drop(waiting.row)
+                self.drop(waiting.row, waiting.tag)
             pool.backlog.clear()
 
     def abort(self) -> None:
@@ -223,10 +223,12 @@ class Engine:
         for arm, row in enumerate(self.rows):
             row.request = self.transport.request(arm % len(self.plan.arms), 0, 0) if is_same else None
 
-    def drop(self, row: Row) -> None:
-        """Count an arrival that was never sent, in the row of its due time."""
+    def drop(self, row: Row, tag: Tag | None) -> None:
+        """Count an arrival that was never sent, in the row of its due time; it breaks its pair."""
         self.ledger.record(row, self.ledger.group("", Outcome.DROPPED, 0), 0, 0)
         self.dropped += 1
+        if tag is not None:
+            self.desk.ended(tag, row, 0, failed=True)
 
     def withhold(self, row: Row) -> None:
         """Count an arrival that the load breaker held back."""

@@ -91,7 +91,8 @@ class Monitor:
                 if 0 < channel.due < oldest:
                     channel.expire(at_ns)
             while pool.backlog and pool.backlog[0].due < oldest:
-                self._engine.drop(pool.backlog.popleft().row)
+                waiting = pool.backlog.popleft()
+                self._engine.drop(waiting.row, waiting.tag)
 
     def look(self, at_ns: int) -> None:
         """Measure ourselves, move the breaker, and put a snapshot out if it can be read."""

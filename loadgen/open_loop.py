@@ -37,7 +37,9 @@ class OpenLoop(Engine):
         self._walk: Iterator[tuple[int, int]] = iter(())
         self._base_ns = 0
         self._next_index = 0
+        self._launched = 0
         self._rate: float | None = None  # what a command asked for, instead of the plan
+        self._ahead = 1.0  # expected arrivals until the next one, when the rate was last changed
 
     def begin(self) -> None:
         """Find the first arrival."""
@@ -45,7 +47,8 @@ class OpenLoop(Engine):
         schedule = Schedule(stages=plan.stages, arrivals=plan.arrivals, seed=plan.seed, requests=plan.requests)
         self._base_ns = self.start_ns
         self._walk = schedule.walk(self.share.index, self.share.of)
-        self._advance()
+        if not self.is_stopping:
+            self._advance()
 
     def _advance(self) -> None:
         """Look at the next arrival."""
@@ -60,15 +63,25 @@ class OpenLoop(Engine):
         return self.next_due < FAR_NS
 
     def set_rate(self, per_s: float) -> None:
-        """Change the arrival rate from now on, until the planned end."""
+        """Change the arrival rate from now on, until the planned end.
+
+        The next arrival keeps its place in the expected count: it comes sooner or later by the ratio of the rates, so
+        changing the rate often neither adds nor loses arrivals.
+        """
         at = now_ns()
         left_s = (self.end_ns - at) / 1e9
-        if self.is_stopping or left_s <= 0:
+        is_done = self.plan.requests and self._launched >= self.share_of(self.plan.requests)
+        if self.is_stopping or left_s <= 0 or is_done:
             return
+        if self.next_due < FAR_NS:
+            self._ahead = self.asked_per_s(at) * max(0, self.next_due - at) / 1e9
         stages = (Stage(from_per_s=per_s, to_per_s=per_s, duration_s=left_s),)
-        schedule = Schedule(stages=stages, arrivals=self.plan.arrivals, seed=self.plan.seed ^ at)
-        first = self._next_index + 1
-        self._walk = ((first + index, due) for index, due in schedule.walk())
+        left = self.share_of(self.plan.requests) - self._launched if self.plan.requests else 0
+        schedule = Schedule(
+            stages=stages, arrivals=self.plan.arrivals, seed=self.plan.seed ^ at, requests=left, first=self._ahead
+        )
+        base, step = self._next_index, self.share.of
+        self._walk = ((base + step * index, due) for index, due in schedule.walk())
         self._base_ns, self._rate = at, per_s
         self._advance()
 
@@ -126,6 +139,7 @@ class OpenLoop(Engine):
     def _launch(self) -> int:
         """Send the next arrival; the time when it was sent."""
         due, index = self.next_due, self._next_index
+        self._launched += 1
         self._advance()
         if due >= self.page_end:
             self.turn_page(due)
@@ -166,7 +180,7 @@ class OpenLoop(Engine):
         """Send now when a channel is free, otherwise let it wait or drop it."""
         if not pool.free and not pool.grow():
             if self.plan.late is Late.SKIP or len(pool.backlog) >= BACKLOG_MAX:
-                self.drop(row)
+                self.drop(row, tag)
             else:
                 pool.backlog.append(Waiting(due, row, request, tag))
             return now_ns()

@@ -11,14 +11,17 @@ invalid, and says so in its trust; the others are stopped. Leaving the block kil
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from loadgen.core.histogram import merged
-from loadgen.core.merge import across, added_services
+from loadgen.core.merge import across, added_services, counted
 from loadgen.core.plan import Plan
 from loadgen.core.report import Accumulator, Report, Totals, merged_closing
 from loadgen.core.snapshot import (
@@ -36,7 +39,7 @@ from loadgen.core.snapshot import (
 from loadgen.core.trust import Trust, TrustLevel
 from loadgen.transport.clock import now_ns
 
-START_TOGETHER_S = 0.5  # several workers: an import takes a tenth of a second, connecting as much again
+START_TOGETHER_S = 1.0  # several workers: an import takes a tenth of a second, on a busy machine three
 STOP_S = 7.0  # after a stop: drain within a second, then the last words
 WORKERS_MAX = 64
 DEAD = Trust(level=TrustLevel.INVALID, reasons=("a worker died",))
@@ -58,6 +61,7 @@ class LoadSession:
         self._readers: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._report: Report | None = None
+        self._stop_by: float | None = None  # by the event loop's clock
         self.start_unix_s = 0.0
 
     @property
@@ -93,34 +97,47 @@ class LoadSession:
         await self._leave()
 
     async def _leave(self) -> None:
-        """Kill and reap every worker, whatever happened."""
+        """Kill every worker, and wait for their ends even when cancelled: a killed process is gone at once."""
         for worker in self._workers:
             worker.kill()
+        await asyncio.shield(self._reap())
+
+    async def _reap(self) -> None:
         for reader in self._readers:
             reader.cancel()
         if self._group is not None:
             group, self._group = self._group, None
-            await asyncio.shield(group.__aexit__(None, None, None))
+            await group.__aexit__(None, None, None)
         for worker in self._workers:
             await worker.reap()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yield the run's snapshots until it is over; then `report` is there."""
         books = Accumulator(self._plan)
-        sent = 0
+        totals = Totals(start_unix_s=0.0, duration_s=0.0, workers=len(self._workers))
         while True:
             for snapshot in self._ready():
-                sent += snapshot.sent
+                totals = counted(totals, snapshot)
                 books.add(snapshot.strata, snapshot.pairs, snapshot.closed_until)
                 yield snapshot
             if all(worker.is_over for worker in self._workers):
                 break
-            if any(worker.has_died for worker in self._workers):
+            if self._stop_by is None and any(worker.has_died for worker in self._workers):
                 await self.stop()
             self._news.clear()
             if not self._has_news():
+                await self._wait_for_news()
+        self._close(books, totals)
+
+    async def _wait_for_news(self) -> None:
+        """Wait for a worker to say something; one that was told to stop has to say it soon."""
+        try:
+            async with asyncio.timeout_at(self._stop_by):
                 await self._news.wait()
-        self._close(books, sent)
+        except TimeoutError:
+            self._stop_by = None
+            for worker in self._workers:
+                worker.kill()
 
     def _has_news(self) -> bool:
         return all(worker.queue or worker.is_over for worker in self._workers)
@@ -134,7 +151,7 @@ class LoadSession:
             ready.append(across(parts) if len(parts) > 1 else parts[0])
         return ready
 
-    def _close(self, books: Accumulator, sent: int) -> None:
+    def _close(self, books: Accumulator, totals: Totals) -> None:
         """Make the report, or raise what kept the run from happening."""
         for worker in self._workers:
             if worker.failed is not None:
@@ -144,22 +161,19 @@ class LoadSession:
             self._report = reports[0]
             return
         died = (DEAD,) if any(worker.has_died for worker in self._workers) else ()
-        totals = Totals(
+        totals = replace(
+            totals,
             start_unix_s=self.start_unix_s,
-            duration_s=max((report.duration_s for report in reports), default=0.0),
-            workers=len(self._workers),
-            sent=sent,
-            dropped=sum(report.dropped for report in reports),
-            withheld=sum(report.withheld for report in reports),
-            retried=sum(report.retried for report in reports),
-            bytes_received=sum(report.bytes_received for report in reports),
+            duration_s=max([totals.duration_s, *(report.duration_s for report in reports)]),
             services=added_services(service for report in reports for service in report.services),
             start_delay=merged(dict(report.start_delay) for report in reports).sparse(),
         )
         self._report = books.report(totals, merged_closing(tuple(report.closing for report in reports), died))
 
     async def stop(self) -> None:
-        """No more arrivals; the run ends within a second."""
+        """No more arrivals; the run ends within a second, or is ended after seven."""
+        self._stop_by = asyncio.get_running_loop().time() + STOP_S
+        self._news.set()
         for worker in self._workers:
             worker.tell(Command(command="stop"))
 
@@ -241,10 +255,10 @@ class _Worker:
                 self.failed = message
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now. (`process.kill` would poll, and so take the exit status away from asyncio's own waiter.)"""
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def reap(self) -> None:
         """Wait for its end, and close its pipes."""

@@ -14,7 +14,6 @@ from enum import IntEnum
 
 from loadgen.closed_loop import ClosedLoop
 from loadgen.core.limits import NotAllowedError
-from loadgen.core.plan import Plan, Protocol
 from loadgen.core.snapshot import (
     Assignment,
     Command,
@@ -27,7 +26,7 @@ from loadgen.core.snapshot import (
     decode_command,
     encode,
 )
-from loadgen.engine import Engine, Transport
+from loadgen.engine import Engine
 from loadgen.monitor import Monitor
 from loadgen.open_loop import OpenLoop
 from loadgen.transport.address import UnreachableError
@@ -115,11 +114,15 @@ class Inlet:
         if not data or len(self._rest) > 65_536:
             self._orphaned()
             return 0
+        self.take(data)
+        return 0
+
+    def take(self, data: bytes) -> None:
+        """Obey every whole line."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             with contextlib.suppress(ValueError):  # a command we do not know changes nothing
                 self._obey(decode_command(line))
-        return 0
 
 
 def read_line(fd: int) -> tuple[bytes, bytes]:
@@ -134,19 +137,10 @@ def read_line(fd: int) -> tuple[bytes, bytes]:
     return line, rest
 
 
-def transport_of(plan: Plan) -> Transport:
-    """Find the plan's transport; each brings its own libraries only when asked for."""
-    match plan.protocol:
-        case Protocol.HTTP1:
-            return Http1Transport(plan)
-        case Protocol.HTTP2 | Protocol.GRPC | Protocol.AIOHTTP:
-            raise ValueError(f"protocol: {plan.protocol} is not available")
-
-
 def build(assignment: Assignment) -> Engine:
     """Put an engine together."""
     loop = ClosedLoop if assignment.plan.closed else OpenLoop
-    return loop(assignment, transport_of(assignment.plan), best_poller())
+    return loop(assignment, Http1Transport(assignment.plan), best_poller())
 
 
 class Worker:
@@ -156,11 +150,16 @@ class Worker:
         self._engine = engine
         self._outlet = Outlet(stdout, engine.desk)
         self._monitor = Monitor(engine, self._outlet.is_ready, self._outlet.say)
+        self._stdin = stdin
         self._inlet = Inlet(stdin, rest, self._obey, self._orphan)
         self._is_orphan = False
+
+    def _listen(self) -> None:
+        """Take commands from now on, those that came while connections were opened first."""
+        self._engine.desk.by_fd[self._stdin] = self._inlet
         with contextlib.suppress(PermissionError):  # a file as standard input: no commands, no end
-            engine.poller.register(stdin, READ)
-        engine.desk.by_fd[stdin] = self._inlet
+            self._engine.poller.register(self._stdin, READ)
+        self._inlet.take(b"")
 
     def _obey(self, command: Command) -> None:
         if command.command == "stop":
@@ -183,6 +182,7 @@ class Worker:
         engine.prepare()
         self._monitor.begin()
         self._outlet.say(Started(start_unix_s=self._monitor.start_unix_s, pid=os.getpid()))
+        self._listen()
         engine.run()
         at = now_ns()
         engine.finish()

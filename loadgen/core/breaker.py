@@ -9,6 +9,7 @@ Samples taken while it is not closed (or is coming back) are no evidence. Times 
 jump of the wall clock changes nothing. Numbers: the circuit-breaker section of the design's statistics reference.
 """
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -154,8 +155,7 @@ class LoadBreaker:
         half = sum(count for _, count in medians) / 2
         if half < SLOW_BASE_MIN / 2:
             return ""
-        passed = accumulate(count for _, count in medians)
-        return self._compare(next(median for (median, _), count in zip(medians, passed, strict=True) if count >= half))
+        return self._compare(medians[bisect_left(list(accumulate(count for _, count in medians)), half)][0])
 
     def _compare(self, median: float) -> str:
         """Hold the window's median against the first one seen."""

@@ -1,9 +1,9 @@
 """Values to JSON and back, exactly: one field, one key; unknown keys, wrong types and wrong values name their path.
 
-A list is a leaf (a histogram's numbers): it is handed on as it is, because there are thousands of them a second.
+A list holds rows of numbers (a histogram) and is written as it is, because there are thousands of them a second.
 
 Frozen dataclasses are the schema. Supported are str, int, float, bool, bytes (base64), StrEnum, dataclasses, tuples,
-lists, dictionaries with string keys, and `| None`. Nothing else is needed, so nothing else is here.
+lists of such rows, dictionaries with string keys, and `| None`. Nothing else is needed, so nothing else is here.
 """
 
 import base64
@@ -78,8 +78,10 @@ def convert(hint: typing.Any, value: object, path: str) -> object:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else convert(arguments[0], value, path)
-    if origin is tuple or origin is list:
-        return sequence(origin, arguments, value, path)
+    if origin is tuple:
+        return sequence(arguments, value, path)
+    if origin is list:
+        return rows(typing.get_args(arguments[0]), value, path)
     if origin is dict:
         return mapping(arguments, value, path)
     if dataclasses.is_dataclass(hint):
@@ -87,12 +89,22 @@ def convert(hint: typing.Any, value: object, path: str) -> object:
     return scalar(hint, value, path)
 
 
-def sequence(origin: type, arguments: tuple[typing.Any, ...], value: object, path: str) -> object:
-    """Convert an array: `tuple[X, ...]`, `list[X]` or a tuple of fixed shape."""
-    if not isinstance(value, list | tuple):
+def rows(kinds: tuple[type, ...], value: object, path: str) -> list[tuple[object, ...]]:
+    """Convert `list[tuple[int, ...]]`: all at once, because a long run's report has ten thousand of them."""
+    if not isinstance(value, list):
         raise wrong(path, "an array", value)
-    if origin is list or arguments[-1] is Ellipsis:
-        return origin(convert(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(value))
+    for index, row in enumerate(value):
+        if type(row) is not list or tuple(map(type, row)) != kinds:
+            raise ValueError(f"{path}[{index}]: expected {' and '.join(expected_name(kind) for kind in kinds)}")
+    return list(map(tuple, value))
+
+
+def sequence(arguments: tuple[typing.Any, ...], value: object, path: str) -> object:
+    """Convert an array: `tuple[X, ...]` or a tuple of fixed shape."""
+    if not isinstance(value, list):
+        raise wrong(path, "an array", value)
+    if arguments[-1] is Ellipsis:
+        return tuple(convert(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(value))
     if len(value) != len(arguments):
         raise ValueError(f"{path}: expected {len(arguments)} items, got {len(value)}")
     return tuple(

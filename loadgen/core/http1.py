@@ -21,6 +21,7 @@ from loadgen.core.http1_head import (
 HEAD_BYTES_MAX = 65_536  # number 41 of the bad-input catalogue: at most 64 KiB buffered
 INFORMATIONAL_MAX = 8  # 1xx responses before the real one (number 43)
 CHUNK_LINE_MAX = 1024  # a size and its extensions; chunk extensions are unused in practice
+BODY_KEPT_MAX = 1 << 20  # a pattern is looked for in the first MiB (and a read): bodies must not fill the memory
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 
@@ -97,14 +98,6 @@ class ResponseReader:
             data = self._step(data)
         return self.state.value == State.DONE
 
-    def skipped(self, count: int) -> bool:
-        """Count body bytes that were read elsewhere; True when the response is complete."""
-        self.size += count
-        self.need -= count
-        if self.need == 0:
-            self.state = State.DONE
-        return self.need == 0
-
     def eof(self) -> bool:
         """Take the end of the stream; True when that is how the response ends."""
         if self.state is State.UNTIL_CLOSE:
@@ -132,7 +125,7 @@ class ResponseReader:
                 raise ProtocolError("bytes after the response")
 
     def _take(self, data: bytes) -> None:
-        if self._keep_body:
+        if self._keep_body and len(self.body) < BODY_KEPT_MAX:
             self.body += data
 
     def _read_head(self, data: bytes) -> bytes:
@@ -150,13 +143,14 @@ class ResponseReader:
                 raise ProtocolError("too many informational responses" if head.status != 101 else "unasked upgrade")
             return data[end + 4 :]
         self.head, self.raw_head = head, data[: end + 4]
-        self._frame(head)
-        return data[end + 4 :]
+        rest = data[end + 4 :]
+        self._frame(head, len(rest))
+        return rest
 
-    def _frame(self, head: Head) -> None:
+    def _frame(self, head: Head, unread: int) -> None:
         match head.framing:
             case Framing.LENGTH:
-                if self.size - self.need + head.length > self._size_max:
+                if self.size - unread + head.length > self._size_max:
                     raise TooLargeError(f"content-length {head.length}")
                 self.need = head.length
                 self.state = State.BODY if head.length else State.DONE

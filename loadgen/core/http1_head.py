@@ -157,22 +157,11 @@ class HeadReader:
     def _learn_head(self, key: tuple[int, ...]) -> Head:
         """Work out what the lines of a head mean together."""
         status = typing.cast("Status", self._effects[key[1]])
-        found: dict[Meaning, int | str] = {}
-        for number in key[2:]:
-            kind, value = typing.cast("tuple[Meaning, int | str]", self._effects[number])
-            if kind in ONCE and kind in found:
-                raise ProtocolError("two content-lengths or transfer-encodings")
-            found.setdefault(kind, value)
-        if Meaning.CHUNKED in found and (Meaning.LENGTH in found or status[1]):
-            raise ProtocolError("transfer-encoding with content-length or HTTP/1.0")
-        head = framed(status, found, bodiless=bool(key[0]))
-        head.version = str(found.get(Meaning.VERSION, ""))
-        head.from_proxy = Meaning.ENVOY in found and Meaning.UPSTREAM_TIME not in found
-        head.retry_after_s = int(found.get(Meaning.RETRY_AFTER, 0))
-        if len(self._heads) >= HEADS_MAX or len(self._effects) >= HEADS_MAX:
+        effects = [typing.cast("tuple[Meaning, int | str]", self._effects[number]) for number in key[2:]]
+        if len(self._heads) >= HEADS_MAX or len(self._effects) >= HEADS_MAX:  # good or bad: nothing may fill the memory
             self._forget()
-        else:
-            self._heads[key] = head
+            return head_of(status, effects, bodiless=bool(key[0]))
+        head = self._heads[key] = head_of(status, effects, bodiless=bool(key[0]))
         return head
 
     def _effect(self, name: bytes, value: bytes) -> Effect:
@@ -204,6 +193,22 @@ class HeadReader:
             if separator and cookie.strip() == self._cookie:
                 return Meaning.VERSION, version_of(rest.partition(b";")[0])
         return None
+
+
+def head_of(status: Status, effects: list[tuple[Meaning, int | str]], *, bodiless: bool) -> Head:
+    """Say what a status and the effects of the header lines mean together; of two versions the first one counts."""
+    found: dict[Meaning, int | str] = {}
+    for kind, value in effects:
+        if kind in ONCE and kind in found:
+            raise ProtocolError("two content-lengths or transfer-encodings")
+        found.setdefault(kind, value)
+    if Meaning.CHUNKED in found and (Meaning.LENGTH in found or status[1]):
+        raise ProtocolError("transfer-encoding with content-length or HTTP/1.0")
+    head = framed(status, found, bodiless=bodiless)
+    head.version = str(found.get(Meaning.VERSION, ""))
+    head.from_proxy = Meaning.ENVOY in found and Meaning.UPSTREAM_TIME not in found
+    head.retry_after_s = int(found.get(Meaning.RETRY_AFTER, 0))
+    return head
 
 
 def framed(status: Status, found: dict[Meaning, int | str], *, bodiless: bool) -> Head:

@@ -8,7 +8,7 @@ that changes its mind between check and use gains nothing.
 
 import ipaddress
 
-from loadgen.core.plan import Plan, parts_of
+from loadgen.core.plan import Plan
 
 RATE_MAX_PER_S = 5_000  # about what one core serves behind a sidecar: more is an attack, not a probe
 CONNECTIONS_MAX = 1_000
@@ -50,8 +50,3 @@ def check_amount(plan: Plan) -> None:
     for name, asked, allowed in amounts:
         if asked > allowed:
             raise NotAllowedError(f"{name}: {asked:g} asked for, at most {allowed:,} allowed beyond loopback")
-
-
-def hosts_of(plan: Plan) -> frozenset[str]:
-    """Give the names that requests carry, which is what an allow-list is about."""
-    return frozenset(str(parts_of(target.url).hostname) for target in plan.targets)

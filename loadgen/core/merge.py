@@ -8,6 +8,7 @@ from loadgen.core.histogram import Histogram
 from loadgen.core.ledger import Cell, Service, Stratum
 from loadgen.core.outcome import Outcome
 from loadgen.core.pairs import PairSum
+from loadgen.core.report import Totals
 from loadgen.core.snapshot import Delay, Snapshot
 from loadgen.core.trust import Trust, TrustLevel, combined
 
@@ -65,6 +66,19 @@ def _added(snapshots: tuple[Snapshot, ...]) -> Snapshot:
         cpu_share=max(snapshot.cpu_share for snapshot in snapshots),
         trust=combined(tuple(snapshot.trust for snapshot in snapshots)),
         is_evidence=all(snapshot.is_evidence for snapshot in snapshots),
+    )
+
+
+def counted(totals: Totals, snapshot: Snapshot) -> Totals:
+    """Add a snapshot's counters to a run's: what is known of a run whose worker could not sum it up."""
+    return replace(
+        totals,
+        duration_s=max(totals.duration_s, snapshot.as_of_s),
+        sent=totals.sent + snapshot.sent,
+        dropped=totals.dropped + snapshot.dropped,
+        withheld=totals.withheld + snapshot.withheld,
+        retried=totals.retried + snapshot.retried,
+        bytes_received=totals.bytes_received + snapshot.bytes_received,
     )
 
 

@@ -59,15 +59,6 @@ def parts_of(url: str) -> SplitResult:
     return parts
 
 
-class Protocol(StrEnum):
-    """How requests travel."""
-
-    HTTP1 = "http1"  # our own fast path
-    HTTP2 = "http2"  # h2 over TLS (ALPN) or with prior knowledge
-    GRPC = "grpc"  # unary calls and health checks over HTTP/2
-    AIOHTTP = "aiohttp"  # proxies and whatever else the fast path does not speak
-
-
 class Arrivals(StrEnum):
     """How arrivals are spaced around the rate."""
 
@@ -232,9 +223,7 @@ class Plan:
     pairing: bool = False  # each due time fires every arm, in random order
     noise_share: float = 0.0  # with pairing: this share of the pairs sends the first arm twice, to see the noise floor
     seed: int = 1
-    protocol: Protocol = Protocol.HTTP1
-    connections: int = 64  # also the in-flight cap (times streams)
-    streams: int = 1  # HTTP/2: concurrent streams on a connection
+    connections: int = 64  # also the in-flight cap
     warm_connections: int = -1  # opened before the clock starts; -1 means all of them
     timeout_s: float = 3.0  # from the due time to the last byte; fortio's default
     warmup_s: float = 0.0  # requests due before this are sent but not reported
@@ -256,10 +245,7 @@ class Plan:
     tls: Tls = Tls()
     names: Names = Names()
     reuse: Reuse = Reuse()
-    proxy: str = ""  # aiohttp only
     allow_hosts: tuple[str, ...] = ()  # hosts that may be loaded although they are public
-    grpc_method: str = ""  # package.Service/Method; empty means the health check
-    grpc_payload: str = "{}"  # JSON of the request message
 
     def __post_init__(self) -> None:
         if not self.targets or not self.arms:
@@ -301,8 +287,6 @@ def check_load(plan: Plan) -> None:
         raise ValueError("pairing needs an open loop and at least two arms")
     if plan.noise_share and not plan.pairing:
         raise ValueError("noise_share needs pairing")
-    if plan.reads_body and plan.protocol is Protocol.GRPC:
-        raise ValueError("expect_body, reject_body and version from the body: gRPC bodies are not text")
 
 
 def check_bounds(plan: Plan) -> None:
@@ -310,7 +294,6 @@ def check_bounds(plan: Plan) -> None:
     bounds: tuple[tuple[str, float, float, float], ...] = (
         ("requests", plan.requests, 0, 10**9),
         ("connections", plan.connections, 1, 10_000),
-        ("streams", plan.streams, 1, 1000),
         ("warm_connections", plan.warm_connections, -1, plan.connections),
         ("timeout_s", plan.timeout_s, 0.001, 3600),
         ("warmup_s", plan.warmup_s, 0, 3600),

@@ -29,6 +29,7 @@ class Schedule:
     arrivals: Arrivals = Arrivals.CONSTANT
     seed: int = 1
     requests: int = 0  # 0 means as many as fit
+    first: float | None = None  # L at the first arrival, when something else has fixed it
 
     def walk(self, first: int = 0, step: int = 1) -> Iterator[tuple[int, int]]:
         """Yield (index, nanoseconds since the start) of every step-th arrival: one worker's share of the whole."""
@@ -53,9 +54,11 @@ class Schedule:
 
     def expected(self, index: int, before: float) -> float:
         """Give L at arrival *index*, when L at the one before is known."""
+        if index == 0 and self.first is not None:
+            return self.first
         match self.arrivals:
             case Arrivals.CONSTANT:
-                return float(index)
+                return index + (self.first or 0.0)
             case Arrivals.POISSON:
                 return before + exponential(self.seed, index)
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from loadgen.core import limits
-from loadgen.core.plan import Arm, Names, Plan, Protocol, Target, Tls, parts_of
+from loadgen.core.plan import Arm, Names, Plan, Target, Tls, parts_of
 from loadgen.transport.clock import now_ns
 
 Where = tuple[int, str | tuple[str, int] | tuple[str, int, int, int]]  # address family, socket address
@@ -27,7 +27,6 @@ class Endpoint:
     port: int
     unix: str = ""
     server_name: str = ""  # empty means no TLS
-    host_name: str = ""  # what the requests are for: allow-lists are about this one
 
 
 def endpoint_of(plan: Plan, target: Target, arm: Arm) -> Endpoint:
@@ -38,12 +37,12 @@ def endpoint_of(plan: Plan, target: Target, arm: Arm) -> Endpoint:
     server_name = (plan.tls.server_name or host) if is_tls else ""
     connect = arm.connect or target.connect
     if connect.startswith("unix:"):
-        return Endpoint(host="", port=0, unix=connect[5:], server_name=server_name, host_name=host)
+        return Endpoint(host="", port=0, unix=connect[5:], server_name=server_name)
     port = parts.port or (443 if is_tls else 80)
     if connect:
         place, _, digits = connect.rpartition(":")
-        return Endpoint(host=place.strip("[]"), port=int(digits), server_name=server_name, host_name=host)
-    return Endpoint(host=plan.names.resolve or host, port=port, server_name=server_name, host_name=host)
+        return Endpoint(host=place.strip("[]"), port=int(digits), server_name=server_name)
+    return Endpoint(host=plan.names.resolve or host, port=port, server_name=server_name)
 
 
 def resolve(endpoint: Endpoint, names: Names, allow_hosts: tuple[str, ...]) -> tuple[list[Where], bool]:
@@ -55,12 +54,11 @@ def resolve(endpoint: Endpoint, names: Names, allow_hosts: tuple[str, ...]) -> t
     except (socket.gaierror, UnicodeError) as error:
         raise UnreachableError(f"{endpoint.host}: {error}") from error
     addresses: list[Where] = list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))  # type: ignore[misc]
-    allowed = (*allow_hosts,)
-    loopback = [limits.check_address(str(where[0]), endpoint.host, allowed) for _, where in addresses]
+    loopback = [limits.check_address(str(where[0]), endpoint.host, allow_hosts) for _, where in addresses]
     return (addresses[:1] if names.first_only else addresses), all(loopback)
 
 
-def tls_context(tls: Tls, protocol: Protocol) -> ssl.SSLContext:
+def tls_context(tls: Tls) -> ssl.SSLContext:
     """Build the TLS side of a plan: verification is on unless the plan says otherwise, loudly, by name."""
     context = ssl.create_default_context()
     try:
@@ -73,7 +71,7 @@ def tls_context(tls: Tls, protocol: Protocol) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"] if protocol is Protocol.HTTP1 else ["h2"])
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 

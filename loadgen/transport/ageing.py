@@ -7,7 +7,8 @@ from loadgen.core.chance import uniform
 from loadgen.core.ledger import Row
 from loadgen.transport.channel import Desk, Pool, Tag
 from loadgen.transport.clock import FAR_NS, now_ns
-from loadgen.transport.http1 import Connection, TlsConnection
+from loadgen.transport.http1 import Connection
+from loadgen.transport.tls import TlsConnection
 
 
 class Age:

@@ -14,6 +14,7 @@ from loadgen.transport.poller import READ, WRITE
 OWN_FAULTS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EACCES}
 )
+UNDECIDED = frozenset({errno.EALREADY, errno.EINPROGRESS})
 TORN_DOWN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
 
 
@@ -63,26 +64,27 @@ class Owner(Handler, Protocol):
 class Dialing:
     """A connection on its way: the handler of its descriptor until it is open."""
 
-    __slots__ = ("_context", "_desk", "_owner", "_pool", "_since_ns", "_where", "phase", "sock")
+    __slots__ = ("_context", "_desk", "_family", "_owner", "_pool", "_since_ns", "_where", "phase", "sock")
 
     def __init__(self, desk: Desk, pool: Pool, owner: Owner, context: ssl.SSLContext | None) -> None:
         self._desk, self._pool, self._owner, self._context = desk, pool, owner, context
         self._since_ns = now_ns()
         self.phase = Phase.CONNECTING
         self.sock: socket.socket | None = None
-        family, self._where = pool.addresses.next()
+        self._family, self._where = pool.addresses.next()
+
+    def start(self) -> None:
+        """Dial. It may fail at once, and says so to its owner: who therefore has to know it by now."""
         try:
-            self._start(family)
+            sock = self.sock = socket.socket(self._family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            if self._family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(self._where)
+            check(0 if code == errno.EINPROGRESS else code)
         except OSError as error:
             self._give_up(error)
-
-    def _start(self, family: int) -> None:
-        sock = self.sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(self._where)
-        check(0 if code == errno.EINPROGRESS else code)
+            return
         self._desk.by_fd[sock.fileno()] = self
         self._desk.poller.register(sock.fileno(), WRITE)
 
@@ -93,7 +95,10 @@ class Dialing:
             return 0
         try:
             if self.phase is Phase.CONNECTING:
-                check(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                code = sock.connect_ex(self._where)  # SO_ERROR is 0 too while it is not decided yet
+                if code in UNDECIDED:
+                    return 0  # the event was for the descriptor's owner before us
+                check(0 if code == errno.EISCONN else code)
                 self._connected(sock)
             if self.phase is Phase.SHAKING:
                 self._shake()

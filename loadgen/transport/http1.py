@@ -6,17 +6,17 @@ Anything else goes through the strict parser. Bodies of known length are counted
 `readable` and `fire` are written out by hand: at 6 µs a request (5 of them the kernel's) every call costs two per cent.
 """
 
-import re
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
 from loadgen.core.http1 import ResponseReader, State, TooLargeError
-from loadgen.core.http1_head import Framing, Head, ProtocolError, version_of
+from loadgen.core.http1_head import Framing, Head, ProtocolError
 from loadgen.core.ledger import Row
 from loadgen.core.outcome import Outcome, is_failure
 from loadgen.core.plan import VersionSource
+from loadgen.transport.body import outcome_of_body, version_in
 from loadgen.transport.channel import Desk, Pool, Tag
 from loadgen.transport.clock import now_ns
 from loadgen.transport.connection import Dialing, Phase, hang_up, outcome_of_error, outcome_of_timeout
@@ -24,6 +24,7 @@ from loadgen.transport.poller import READ, WRITE
 
 RECEIVE = 16_384  # far below malloc's mmap threshold (128 KiB), else every read costs an mmap and an munmap
 SCRATCH = memoryview(bytearray(262_144))  # bodies are read into this and forgotten; one per process
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 NOTHING = -1  # a length that no read has
 
 
@@ -99,7 +100,7 @@ class Connection:
         self.request = request
         try:
             count = self.send(request)
-        except BlockingIOError:
+        except WOULD_BLOCK:
             count = 0
         except OSError as error:
             self._broken(error)
@@ -132,8 +133,8 @@ class Connection:
                 bucket = (shift << 9) + (value >> shift) if shift > 0 else value
                 cell = row.service[group]
                 cell[bucket] = cell.get(bucket, 0) + 1
-                if self.tag is not None:
-                    self._desk.ended(self.tag, row, at - due, failed=False)
+            if self.tag is not None:
+                self._desk.ended(self.tag, row, at - due, failed=False)
             self.due = 0
             self.bytes += self.expect
             return at
@@ -168,6 +169,7 @@ class Connection:
         if size < self.expect and not reader.size and data.startswith(self.head):
             self.need, self.total = self.expect - size, self.expect
             return 0
+        self.expect = NOTHING  # the next piece is no beginning, whatever it looks like
         try:
             done = reader.feed(data)
         except (ProtocolError, TooLargeError) as error:
@@ -204,7 +206,7 @@ class Connection:
         if head.close or not head.is_good:
             self.need = 0  # the strict parser sees it to its end
             return
-        self.head, self.expect = reader.raw_head, self.total
+        self.head, self.expect = reader.raw_head, len(reader.raw_head) + head.length
         reader.reset()
 
     def _received(self, reader: ResponseReader) -> int:
@@ -215,8 +217,6 @@ class Connection:
         fits = size == len(reader.raw_head) + max(head.length, 0)  # no informational responses before it
         if head.framing is Framing.LENGTH and fits and head.is_good and not (head.close or self._careful):
             self.head, self.expect, self.group = reader.raw_head, size, group
-        else:
-            self.expect = NOTHING
         reader.reset()
         if head.retry_after_s and head.status in (429, 503):
             counters = self._desk.counters
@@ -251,16 +251,9 @@ class Connection:
         plan = self._desk.plan
         body = bytes(reader.body)
         outcome = self._desk.outcome_of(head.status, from_proxy=head.from_proxy)
-        if outcome is Outcome.OK and plan.expect_body and not re.search(plan.expect_body.encode(), body):
-            outcome = Outcome.BODY
-        if outcome is Outcome.OK and plan.reject_body and re.search(plan.reject_body.encode(), body):
-            outcome = Outcome.BODY
-        version = head.version
-        if plan.version.source is VersionSource.BODY:
-            found = re.search(plan.version.key.encode(), body)
-            version = version_of(found[1] if found.lastindex else found[0]) if found else ""
-        elif plan.version.source is VersionSource.TARGET:
-            version = self.row.target
+        if outcome is Outcome.OK:
+            outcome = outcome_of_body(plan, body)
+        version = version_in(plan, body, header=head.version, target=self.row.target)
         return self._desk.ledger.group(version, outcome, head.status)
 
     # ---- opening, writing late, and ending badly
@@ -270,6 +263,7 @@ class Connection:
         if self._sock is None and self._dialing is None:
             self.sockets += 1
             self._dialing = Dialing(self._desk, self.pool, self, self._context)
+            self._dialing.start()
 
     def _send_later(self, request: bytes) -> int:
         """Connect first, then send."""
@@ -301,24 +295,28 @@ class Connection:
         try:
             while self._outbox:
                 self._outbox = self._outbox[sock.send(self._outbox) :]
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except WOULD_BLOCK:
             self._desk.by_fd[sock.fileno()] = Flushing(self)
             self._desk.poller.modify(sock.fileno(), READ | WRITE)
         except OSError as error:
             self._broken(error)
 
     def flushing(self) -> int:
-        """Go on writing, and read an answer that comes early."""
+        """Go on writing, and read an answer that comes early. It gives no time: whoever asks is no channel."""
         sock = self._sock
         if sock is None:
             return 0
         self._desk.by_fd[sock.fileno()] = self
         self._desk.poller.modify(sock.fileno(), READ)
         self._flush()
-        return self.readable() if self._sock is not None else 0
+        if self._sock is not None and self.readable():
+            if self._outbox:
+                self.close()  # answered before it was asked: the rest of the question must not look like the next one
+            self._desk.released.append(self)
+        return 0
 
     def _unread(self, error: OSError) -> int:
-        if isinstance(error, BlockingIOError | ssl.SSLWantReadError | ssl.SSLWantWriteError):
+        if isinstance(error, WOULD_BLOCK):
             return 0
         return self._broken(error)
 
@@ -385,16 +383,3 @@ class Flushing:
 
     def __init__(self, connection: Connection) -> None:
         self.readable = connection.flushing
-
-
-class TlsConnection(Connection):
-    """The same over TLS: bytes may wait in the TLS layer, where the poller cannot see them."""
-
-    __slots__ = ()
-
-    def readable(self) -> int:
-        """Read until the TLS layer is empty."""
-        at = Connection.readable(self)
-        while not at and self.due and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            at = Connection.readable(self)
-        return at

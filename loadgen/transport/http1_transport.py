@@ -7,7 +7,8 @@ from loadgen.core.request import Template, encode
 from loadgen.transport.address import tls_context
 from loadgen.transport.ageing import AgeingConnection, AgeingTlsConnection
 from loadgen.transport.channel import Channel, Desk, Pool
-from loadgen.transport.http1 import Connection, TlsConnection
+from loadgen.transport.http1 import Connection
+from loadgen.transport.tls import TlsConnection
 
 
 class Http1Transport:
@@ -19,7 +20,7 @@ class Http1Transport:
         self.varies = any(template.slots for row in self._templates for template in row)
         self._context: ssl.SSLContext | None = None
         if any(target.url.startswith("https:") for target in plan.targets):
-            self._context = tls_context(plan.tls, plan.protocol)
+            self._context = tls_context(plan.tls)
 
     def make(self, desk: Desk, pool: Pool) -> list[Channel]:
         """Make a connection."""

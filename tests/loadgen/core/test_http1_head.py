@@ -1,94 +1,173 @@
-"""What a head means: versions, connection reuse, whose answer it is; remembered without being poisoned."""
+"""What a head means, and that remembering changes nothing but the time."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from loadgen.core.http1_head import GENERATION, HEADS_MAX, VERSION_MAX, Framing, Head, HeadReader, version_of
+from loadgen.core.http1_head import GENERATION, HEADS_MAX, Framing, Head, HeadReader, ProtocolError, version_of
 from loadgen.core.plan import VersionFrom, VersionSource
+from tests.loadgen.properties import repeatable
 
-BY_HEADER = VersionFrom()
-
-
-def head(*lines: str, status: str = "HTTP/1.1 200 OK", version: VersionFrom = BY_HEADER) -> Head:
-    return HeadReader(version).read("\r\n".join([status, *lines]).encode("latin-1"))
+BASE = b"HTTP/1.1 200 OK\r\ncontent-length: 5"
 
 
-def test_a_version_is_read_from_the_header_that_was_named() -> None:
-    assert head("X-Rollout-Version: v3", "Content-Length: 0").version == "v3"
-    assert head("x-app: v2", version=VersionFrom(key="X-App")).version == "v2"
-    assert head("Content-Length: 0").version == ""
+def reader(source: VersionSource = VersionSource.HEADER, key: str = "x-rollout-version") -> HeadReader:
+    return HeadReader(VersionFrom(source=source, key=key))
 
 
-def test_a_version_is_read_from_the_cookie_that_was_named() -> None:
-    cookie = VersionFrom(source=VersionSource.COOKIE, key="variant")
-
-    assert head("Set-Cookie: other=1", "Set-Cookie: variant=v3; Path=/", version=cookie).version == "v3"
-    assert head("Set-Cookie: variant", version=cookie).version == ""
-    assert head("Set-Cookie: variant=v3").version == ""
+def facts(head: Head) -> tuple[object, ...]:
+    return (head.status, head.framing, head.length, head.close, head.version, head.from_proxy, head.retry_after_s)
 
 
 @pytest.mark.parametrize(
-    ("lines", "status", "close"),
+    ("head", "framing", "length", "close"),
     [
-        ((), "HTTP/1.1 204 No Content", False),
-        (("Connection: close",), "HTTP/1.1 204 No Content", True),
-        (("Connection: upgrade, Close",), "HTTP/1.1 204 No Content", True),
-        (("Connection: upgrade",), "HTTP/1.1 204 No Content", False),
-        ((), "HTTP/1.0 204 No Content", True),
-        (("Connection: keep-alive",), "HTTP/1.0 204 No Content", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5", Framing.LENGTH, 5, False),
+        (b"HTTP/1.1 200\r\ncontent-length:5 \t", Framing.LENGTH, 5, False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Framing.CHUNKED, -1, False),
+        (b"HTTP/1.1 200 OK", Framing.CLOSE, -1, True),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 5", Framing.LENGTH, 5, True),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Framing.LENGTH, 5, False),
+        (BASE + b"\r\nConnection: x, Close", Framing.LENGTH, 5, True),
+        (BASE + b"\r\nConnection: upgrade", Framing.LENGTH, 5, False),
+        (b"HTTP/1.1 204 No Content", Framing.LENGTH, 0, False),
+        (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9", Framing.LENGTH, 0, False),
+        (b"HTTP/1.1 100 Continue", Framing.LENGTH, 0, False),
     ],
 )
-def test_whether_the_connection_can_be_used_again(lines: tuple[str, ...], status: str, close: bool) -> None:
-    assert head(*lines, status=status).close is close
+def test_the_head_says_how_the_body_ends(head: bytes, framing: Framing, length: int, close: bool) -> None:
+    found = reader().read(head)
+    assert (found.framing, found.length, found.close) == (framing, length, close)
 
 
-def test_a_body_without_a_length_ends_with_the_connection() -> None:
-    assert (head().framing, head().close) == (Framing.CLOSE, True)
+def test_the_answer_to_head_ends_with_its_head() -> None:
+    read = reader()
+    assert read.read(BASE, bodiless=True).length == 0
+    assert read.read(BASE).length == 5
 
 
-def test_an_answer_of_envoy_itself_names_no_upstream_time() -> None:
-    own = head("server: envoy", "content-length: 0", status="HTTP/1.1 503 Service Unavailable")
-    passed_on = head("server: istio-envoy", "x-envoy-upstream-service-time: 3", "content-length: 0")
-
-    assert (own.from_proxy, passed_on.from_proxy, head("server: nginx").from_proxy) == (True, False, False)
-
-
-def test_retry_after_is_read_in_seconds_only() -> None:
-    assert head("Retry-After: 7").retry_after_s == 7
-    assert head("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT").retry_after_s == 0
-    assert head("Retry-After: 12345678901").retry_after_s == 0
+def test_the_version_is_read_from_the_header_named() -> None:
+    assert reader().read(BASE + b"\r\nX-Rollout-Version:  v3 ").version == "v3"
+    assert reader().read(BASE + b"\r\nx-rollout-version: v3\r\nx-rollout-version: v1").version == "v3"
+    assert reader().read(BASE).version == ""
+    assert reader(VersionSource.NONE).read(BASE + b"\r\nx-rollout-version: v3").version == ""
 
 
-def test_a_version_from_the_wire_is_short_and_printable() -> None:
-    assert version_of(b' "v3" ') == "v3"
-    assert version_of(b"v\x7f3") == ""
-    assert len(version_of(b"v" * 1000)) == VERSION_MAX
+def test_the_version_is_read_from_the_cookie_named() -> None:
+    read = reader(VersionSource.COOKIE, "ver")
+    assert read.read(BASE + b"\r\nset-cookie: other=1\r\nSet-Cookie: ver=v7; Path=/").version == "v7"
+    assert read.read(BASE + b"\r\nset-cookie: ver").version == ""
 
 
-def test_the_same_bytes_give_the_same_object_and_other_bytes_another() -> None:
-    reader = HeadReader(VersionFrom())
-    first = reader.read(b"HTTP/1.1 200 OK\r\nContent-Length: 3")
-
-    assert reader.read(b"HTTP/1.1 200 OK\r\nContent-Length: 3") is first
-    for date in (1, 2):
-        lines = b"HTTP/1.1 200 Fine\r\nServer: x\r\nDate: %d\r\nContent-Length: 3" % date
-        assert reader.read(lines) is first
-    assert reader.read(b"HTTP/1.1 200 OK\r\nContent-Length: 4") is not first
-    assert reader.read(b"HTTP/1.1 200 OK\r\nContent-Length: 3", bodiless=True) is not first
+@pytest.mark.parametrize(
+    ("value", "version"),
+    [(b' "v1" ', "v1"), (b"x" * 80, "x" * 64), (b"a\x1bb", ""), (b"caf\xe9", "café")],
+)
+def test_a_version_from_the_wire_is_short_and_printable(value: bytes, version: str) -> None:
+    assert version_of(value) == version
 
 
-def test_lines_that_never_return_fall_out_and_those_that_return_stay() -> None:
-    reader = HeadReader(VersionFrom())
+@pytest.mark.parametrize(
+    ("fields", "from_proxy"),
+    [
+        (b"server: envoy", True),
+        (b"server: istio-envoy", True),
+        (b"server: envoy\r\nx-envoy-upstream-service-time: 4", False),
+        (b"server: nginx", False),
+        (b"x-envoy-upstream-service-time: 4", False),
+    ],
+)
+def test_a_proxy_answered_itself_when_it_names_no_upstream_time(fields: bytes, from_proxy: bool) -> None:
+    assert reader().read(BASE + b"\r\n" + fields).from_proxy is from_proxy
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(b"7", 7), (b"Wed, 21 Oct 2015 07:28:00 GMT", 0), (b"1" * 10, 0)])
+def test_a_wait_in_seconds_is_understood(value: bytes, seconds: int) -> None:
+    assert reader().read(BASE + b"\r\nretry-after: " + value).retry_after_s == seconds
+
+
+def test_the_same_head_is_the_same_object() -> None:
+    read = reader()
+    assert read.read(BASE) is read.read(BASE)
+    assert read.read(BASE + b"\r\nx-request-id: 1") is read.read(BASE + b"\r\nx-request-id: 2")
+
+
+LINES = st.sampled_from(
+    [
+        b"content-length: 5",
+        b"Content-Length: 6",
+        b"transfer-encoding: chunked",
+        b"connection: close",
+        b"connection: keep-alive",
+        b"x-rollout-version: v1",
+        b"x-rollout-version: v2",
+        b"server: envoy",
+        b"server: other",
+        b"x-envoy-upstream-service-time: 4",
+        b"retry-after: 3",
+        b"x-id: a",
+        b"x-id: b",
+        b"broken",
+        b"x-id: \x00",
+        b"x-id : a",
+    ]
+)
+STATUS = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 503 No", b"HTTP/1.1 204 -", b"HTTP/2 200"])
+MEMORY = reader()
+
+
+@repeatable
+@given(STATUS, st.lists(LINES, max_size=6), st.booleans())
+def test_a_reader_that_remembers_reads_what_a_new_one_reads(status: bytes, lines: list[bytes], bodiless: bool) -> None:
+    raw = b"\r\n".join([status, *lines])
+
+    def read_by(who: HeadReader) -> object:
+        try:
+            return facts(who.read(raw, bodiless=bodiless))
+        except ProtocolError as error:
+            return str(error)
+
+    assert read_by(MEMORY) == read_by(reader())
+
+
+def test_lines_that_never_return_do_not_poison_the_memory() -> None:
+    read = reader()
     for number in range(5 * GENERATION):
-        lines = (f"Set-Cookie: id={number}", f"X-{number}: 1", "X-Rollout-Version: v3")
-        found = reader.read("\r\n".join([f"HTTP/1.1 200 {number}", *lines]).encode())
-        assert found.version == "v3"
-    assert len(reader._young) + len(reader._old) <= 2 * GENERATION
-    assert len(reader._statuses) <= GENERATION
-    assert len(reader._dull_names) <= GENERATION
+        read.read(BASE + b"\r\nx-rollout-version: v1\r\nx-request-id: %d" % number)
+    assert len(read._young) <= GENERATION
+    assert len(read._old) <= GENERATION
+    assert b"x-rollout-version: v1" in {*read._young, *read._old}
 
 
-def test_meanings_without_number_do_not_fill_the_memory() -> None:
-    reader = HeadReader(VersionFrom())
-    for length in range(HEADS_MAX + 10):
-        assert reader.read(f"HTTP/1.1 200 OK\r\nContent-Length: {length}".encode()).length == length
-    assert len(reader._heads) <= HEADS_MAX
+def test_heads_that_never_return_do_not_fill_the_memory() -> None:
+    read = reader()
+    for number in range(3 * HEADS_MAX):
+        head = read.read(b"HTTP/1.1 200 OK\r\ncontent-length: %d" % number)
+        assert (head.status, head.length) == (200, number)
+    assert len(read._heads) <= HEADS_MAX
+    assert len(read._effects) <= 2 * HEADS_MAX
+
+
+def test_bad_heads_do_not_fill_it_either() -> None:
+    read = reader()
+    for number in range(3 * HEADS_MAX):
+        with pytest.raises(ProtocolError):
+            read.read(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\ncontent-length: %d" % (number, number + 1))
+    assert len(read._effects) <= HEADS_MAX + 4
+
+
+def test_reasons_that_never_return_do_not_fill_it_either() -> None:
+    read = reader()
+    for number in range(3 * GENERATION):
+        read.read(b"HTTP/1.1 200 reason-%d\r\ncontent-length: 5" % number)
+    assert len(read._statuses) <= GENERATION
+
+
+def test_names_that_mean_nothing_are_remembered_but_not_without_bound() -> None:
+    read = reader()
+    for number in range(2 * GENERATION):
+        read.read(BASE + b"\r\nx-%d: 1" % number)
+    assert len(read._dull_names) <= GENERATION
+    assert read.read(BASE + b"\r\nx-1: another value").length == 5
+    with pytest.raises(ProtocolError):
+        read.read(BASE + b"\r\nx-1: a\x00")

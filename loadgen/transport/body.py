@@ -1,0 +1,32 @@
+"""What a response's body says: whether it was a good one, and which version wrote it.
+
+A page can be 200 and say that it is broken; a service can name its version nowhere but in its text. Only plans that ask
+for it pay for it: their connections keep bodies and leave the fast path.
+"""
+
+import re
+
+from loadgen.core.http1_head import version_of
+from loadgen.core.outcome import Outcome
+from loadgen.core.plan import Plan, VersionSource
+
+
+def outcome_of_body(plan: Plan, body: bytes) -> Outcome:
+    """Judge the body of a response whose status was right."""
+    if plan.expect_body and not re.search(plan.expect_body.encode(), body):
+        return Outcome.BODY
+    if plan.reject_body and re.search(plan.reject_body.encode(), body):
+        return Outcome.BODY
+    return Outcome.OK
+
+
+def version_in(plan: Plan, body: bytes, *, header: str, target: str) -> str:
+    """Say which version answered, by whatever the plan tells versions apart."""
+    match plan.version.source:
+        case VersionSource.BODY:
+            found = re.search(plan.version.key.encode(), body)
+            return version_of(found[1] if found.lastindex else found[0]) if found else ""
+        case VersionSource.TARGET:
+            return target
+        case VersionSource.NONE | VersionSource.HEADER | VersionSource.COOKIE:
+            return header

@@ -1,0 +1,41 @@
+import math
+
+import pytest
+
+from loadgen.core.pairs import Pair, PairSum
+
+
+def test_a_pair_counts_once_both_sides_have_ended() -> None:
+    sums: dict[str, PairSum] = {}
+    pair = Pair(("stable", "canary"))
+    pair.ended(1, 2_000_000, sums)
+    assert sums == {}
+    pair.ended(0, 1_000_000, sums)
+    assert sums["canary"].count == 1
+    assert sums["canary"].log_ratio == pytest.approx(math.log(2))
+    assert (sums["canary"].slower, sums["canary"].faster) == (1, 0)
+
+
+def test_sums_give_mean_and_variance_of_the_ratio() -> None:
+    sums: dict[str, PairSum] = {}
+    for reference, arm in ((100, 200), (100, 50), (100, 100)):
+        pair = Pair(("stable", "canary"))
+        pair.ended(0, reference, sums)
+        pair.ended(1, arm, sums)
+    found = sums["canary"]
+    assert (found.count, found.slower, found.faster) == (3, 1, 1)
+    assert found.log_ratio == pytest.approx(0)
+    assert found.log_ratio_squared == pytest.approx(2 * math.log(2) ** 2)
+
+
+@pytest.mark.parametrize(("reference", "arm"), [(-100, 200), (100, -200), (0, 5)])
+def test_a_pair_with_a_failure_says_nothing_about_latency(reference: int, arm: int) -> None:
+    assert PairSum(arm="canary").with_pair(reference, arm) == PairSum(arm="canary", broken=1)
+
+
+def test_three_arms_are_each_held_against_the_first() -> None:
+    sums: dict[str, PairSum] = {}
+    pair = Pair(("a", "b", "c"))
+    for place, latency in enumerate((10, 20, 5)):
+        pair.ended(place, latency, sums)
+    assert (sums["b"].slower, sums["c"].faster) == (1, 1)
