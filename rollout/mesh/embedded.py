@@ -111,7 +111,8 @@ async def _heal(directory: MeshDirectory) -> None:
         try:
             if not await asyncio.to_thread(directory.is_published):
                 changed = await asyncio.to_thread(directory.publish)
-                log.info("mesh.healed", files=changed)
+                if changed:  # otherwise the writer was only not done yet
+                    log.info("mesh.healed", files=changed)
         except (Refused, Unavailable, OSError) as error:
             log.warning("mesh.unhealed", error=str(error))
 

@@ -19,7 +19,7 @@ from rollout.mesh.envoy import Rejected
 from rollout.mesh.translate.document import InvalidDocument, Key
 from rollout.mesh.world import MeshWorld
 from rollout.ports import Conflict, Refused, Unavailable
-from tests.e2e.towns import Caller, caller, until, versions, within_binomial
+from tests.e2e.towns import Caller, caller, settled, until, versions, within_binomial
 from tests.rollout.core.worlds import spec
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -65,7 +65,7 @@ async def test_twenty_weight_changes_lose_no_request_and_clients_see_each_weight
 
     for percent in (5, 10, 25, 50, 75, 100, 90, 60, 40, 20, 0, 1, 15, 30, 45, 55, 70, 85, 95, 50):
         await asyncio.to_thread(town.mesh.directory.replace, with_weights(reviews_of(town), percent))
-        await asyncio.sleep(0.1)
+        await settled(town)
         seen: list[str] = []
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
@@ -118,7 +118,7 @@ async def test_a_bad_document_that_got_past_the_check_is_seen_and_the_last_good_
         await until(is_seen)
         assert versions(await users.reviews(5)) == {"v1": 5}
         await town.reset()
-        await asyncio.sleep(0.1)
+        await settled(town)
         assert (await world.observe(spec())).rejected == ""
 
 
@@ -157,7 +157,7 @@ async def test_what_the_proxies_hold_is_seen(town: Bookinfo, users: Caller) -> N
     async with MeshWorld.open(town.mesh.directory.root, lambda: 0.0) as world:
         before = await world.observe(spec())
         await world.write(with_weights(reviews_of(town), 25))
-        await asyncio.sleep(0.1)
+        await settled(town)
         await users.reviews(40)
         after = await world.observe(spec())
         endpoints = await world.endpoints(spec())

@@ -12,7 +12,7 @@ import pytest_asyncio
 from rollout.demo.stage import DOCUMENTS, Bookinfo, documents_of, open_bookinfo
 from rollout.mesh.directory import MeshDirectory
 from rollout.mesh.translate.document import key_of_document
-from tests.e2e.towns import Caller, caller, until, versions, within_binomial
+from tests.e2e.towns import Caller, caller, settled, until, versions, within_binomial
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,18 +38,13 @@ def clean_up(directory: MeshDirectory) -> None:
     directory.apply(begun)
 
 
-async def settled() -> None:
-    """Envoy needs a few milliseconds to read what was written; a tenth of a second is plenty."""
-    await asyncio.sleep(0.1)
-
-
 async def test_v1_only(town: Bookinfo, productpage: Caller) -> None:
     assert versions(await productpage.reviews(30)) == {"v1": 30}
 
 
 async def test_jason_sees_v2_and_everybody_else_v1(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("virtual-service-reviews-test-v2.yaml")
-    await settled()
+    await settled(town)
 
     assert versions(await productpage.reviews(20, end_user="jason")) == {"v2": 20}
     assert versions(await productpage.reviews(20, end_user="mary")) == {"v1": 20}
@@ -58,7 +53,7 @@ async def test_jason_sees_v2_and_everybody_else_v1(town: Bookinfo, productpage: 
 
 async def test_ratings_takes_seven_seconds_longer_for_jason_alone(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("virtual-service-ratings-test-delay.yaml")
-    await settled()
+    await settled(town)
 
     slow = await productpage.get("ratings:9080", "/ratings/0", end_user="jason")
     quick = await productpage.get("ratings:9080", "/ratings/0")
@@ -72,7 +67,7 @@ async def test_ratings_fails_for_jason_alone(town: Bookinfo, productpage: Caller
     [document] = documents_of("virtual-service-ratings-test-abort.yaml")
     document["spec"]["http"][0]["fault"]["abort"]["httpStatus"] = 503  # the sample's own 500 is a service's fault, too
     await asyncio.to_thread(town.mesh.directory.apply, [document])
-    await settled()
+    await settled(town)
 
     refused = await productpage.get("ratings:9080", "/ratings/0", end_user="jason")
     fine = await productpage.get("ratings:9080", "/ratings/0")
@@ -82,7 +77,7 @@ async def test_ratings_fails_for_jason_alone(town: Bookinfo, productpage: Caller
 
 async def test_half_to_v1_and_half_to_v3(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("virtual-service-reviews-50-v3.yaml")
-    await settled()
+    await settled(town)
 
     seen = versions(await productpage.reviews(300))
 
@@ -96,7 +91,7 @@ async def test_reviews_is_waited_for_half_a_second(town: Bookinfo, productpage: 
         "virtual-service-ratings-delay-2s.yaml",
         "virtual-service-reviews-v2-timeout-0.5s.yaml",
     )
-    await settled()
+    await settled(town)
 
     [reply] = await productpage.reviews()
 
@@ -111,7 +106,7 @@ async def test_reviews_is_waited_for_half_a_second(town: Bookinfo, productpage: 
 
 async def test_one_connection_and_one_waiting_request_are_let_through(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("httpbin-circuit-breaker.yaml")
-    await settled()
+    await settled(town)
     client = caller(productpage.session, town, "fortio.bookinfo")
 
     async def calls() -> list[int]:
@@ -132,7 +127,7 @@ async def test_an_endpoint_that_fails_three_times_in_a_row_is_left_out_for_a_whi
 ) -> None:
     await town.apply("reviews-outlier-detection.yaml", "virtual-service-reviews-v3.yaml")
     await town.cast["reviews-v3"].play("errors-100")
-    await settled()
+    await settled(town)
 
     codes = [reply.status for reply in await productpage.reviews(10)]
 
@@ -150,16 +145,16 @@ async def test_an_endpoint_that_fails_three_times_in_a_row_is_left_out_for_a_whi
 
 async def test_users_get_v1_and_v3_gets_a_copy(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("virtual-service-reviews-mirror-v3.yaml")
-    await settled()
+    await settled(town)
 
     assert versions(await productpage.reviews(20)) == {"v1": 20}
 
 
 async def test_clean_up_restores_normal(town: Bookinfo, productpage: Caller) -> None:
     await town.apply("virtual-service-reviews-50-v3.yaml", "virtual-service-ratings-test-abort.yaml")
-    await settled()
+    await settled(town)
     await asyncio.to_thread(clean_up, town.mesh.directory)
-    await settled()
+    await settled(town)
 
     assert versions(await productpage.reviews(30)) == {"v1": 30}
     assert (await productpage.get("ratings:9080", "/ratings/0", end_user="jason")).status == 200
@@ -173,5 +168,6 @@ async def test_every_document_of_the_tutorial_loads(town: Bookinfo, productpage:
 
     applied = await asyncio.to_thread(town.mesh.directory.apply, documents)
 
-    assert not applied.warnings
+    never_reached = {"fault-injection-details-v1.yaml"}  # Istio's own sample has a rule behind a catch-all
+    assert bool(applied.warnings) is (file in never_reached)
     assert len(applied.changes) == len(documents)

@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 
 from rollout.demo.stage import Bookinfo
+from rollout.mesh.admin import EnvoyAdmin
+from rollout.mesh.translate.resources import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +63,18 @@ async def until(condition: Any, timeout_s: float = 10.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await condition():
             await asyncio.sleep(0.05)
+
+
+async def settled(town: Bookinfo) -> None:
+    """Wait until Envoy holds the routes that were published; its clusters it has read before them."""
+    admin = EnvoyAdmin(town.mesh.status.admin)
+
+    async def holds_all() -> bool:
+        held = {name: routes.version for name, routes in (await admin.routes()).items()}
+        return held == town.mesh.directory.xds.versions(Api.RDS)
+
+    try:
+        await until(holds_all)
+        await asyncio.sleep(0.1)  # its workers follow its main thread
+    finally:
+        await admin.close()
