@@ -73,7 +73,7 @@ def test_a_stall_is_seen_by_everybody_who_arrived_in_it() -> None:
     """Arrivals in a stall of T wait U(0, T); when they are the share f of all, p99 = T (1 - 0.01 / f)."""
     gate = Gate()
     with Server(gate) as server:
-        found = run(steady(200, 1.5, url=server.url, connections=4, trace=False), during=gate.stall(0.6, 0.3))
+        found = run(steady(200, 1.5, url=server.url, connections=4, breaker=False), during=gate.stall(0.6, 0.3))
     response, service = found.report.response(), found.report.service()
     expected_s = 0.3 * (1 - 0.01 / (0.3 / 1.5))
     assert found.outcomes == {Outcome.OK: 300}
