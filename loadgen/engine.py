@@ -124,6 +124,7 @@ class Engine:
         while now_ns() < give_up and any(channel.is_dialing for channel in self.channels):
             self.poller.wake_at(give_up)
             self.dispatch(self.poller.poll())
+        gc.collect()  # now, for it may take longer than the first request can wait
 
     def dispatch(self, events: list[tuple[int, int]]) -> None:
         """Tell handlers that their descriptors are ready."""
@@ -141,7 +142,6 @@ class Engine:
 
     def run(self) -> None:
         """Run until everything that was due has ended."""
-        gc.collect()
         gc.freeze()
         gc.disable()  # the hot path makes no cycles; a collection would show up as latency
         try:

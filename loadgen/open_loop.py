@@ -39,7 +39,10 @@ class OpenLoop(Engine):
         self._next_index = 0
         self._launched = 0
         self._rate: float | None = None  # what a command asked for, instead of the plan
-        self._ahead = 1.0  # expected arrivals until the next one, when the rate was last changed
+        self._ahead, self._ahead_at = (
+            1.0,
+            0,
+        )  # expected arrivals until the next one, as of then; for when none is planned
 
     def begin(self) -> None:
         """Find the first arrival."""
@@ -73,8 +76,7 @@ class OpenLoop(Engine):
         is_done = self.plan.requests and self._launched >= self.share_of(self.plan.requests)
         if self.is_stopping or left_s <= 0 or is_done:
             return
-        if self.next_due < FAR_NS:
-            self._ahead = self.asked_per_s(at) * max(0, self.next_due - at) / 1e9
+        self._ahead, self._ahead_at = self._ahead_of(at), at
         stages = (Stage(from_per_s=per_s, to_per_s=per_s, duration_s=left_s),)
         left = self.share_of(self.plan.requests) - self._launched if self.plan.requests else 0
         schedule = Schedule(
@@ -84,6 +86,13 @@ class OpenLoop(Engine):
         self._walk = ((base + step * index, due) for index, due in schedule.walk())
         self._base_ns, self._rate = at, per_s
         self._advance()
+
+    def _ahead_of(self, at: int) -> float:
+        """Give how many arrivals are expected until the next one, counted at the rate asked for."""
+        per_s = self.asked_per_s(at)
+        if self.next_due < FAR_NS:
+            return per_s * max(0, self.next_due - at) / 1e9
+        return max(0.0, self._ahead - per_s * (at - self._ahead_at) / 1e9)
 
     def asked_per_s(self, at_ns: int) -> float:
         """Give the arrival rate asked for at a time."""
@@ -141,6 +150,8 @@ class OpenLoop(Engine):
         due, index = self.next_due, self._next_index
         self._launched += 1
         self._advance()
+        if self.next_due == FAR_NS:
+            self._ahead, self._ahead_at = 1.0, due
         if due >= self.page_end:
             self.turn_page(due)
         if self.breaker is not None and self.breaker.limits and not self.breaker.admit((due - self.start_ns) / 1e9):

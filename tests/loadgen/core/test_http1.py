@@ -275,13 +275,13 @@ def by_us(data: bytes) -> tuple[int, bytes] | None:
     return (read.head.status, bytes(read.body)) if done and read.head else None
 
 
-@settings(repeatable, max_examples=300)
+@settings(repeatable, max_examples=150)
 @given(streams())
 def test_a_valid_stream_reads_as_h11_reads_it(data: bytes) -> None:
     assert by_us(data) == by_h11(data) is not None
 
 
-@settings(repeatable, max_examples=600)
+@settings(repeatable, max_examples=300)
 @given(streams(), st.integers(0, 400), st.binary(max_size=4), st.integers(0, 3))
 @example(SMALL, 17, b"\r\n", 0)
 def test_a_broken_stream_is_never_read_as_something_else_than_h11_reads(

@@ -10,9 +10,9 @@ from loadgen.core.plan import Arrivals, Stage
 from loadgen.core.schedule import Schedule, rate_at, time_within
 from tests.loadgen.properties import repeatable
 
-rates = st.floats(min_value=0, max_value=2000, allow_nan=False)
+rates = st.floats(min_value=0, max_value=500, allow_nan=False)
 stages = st.lists(
-    st.builds(Stage, from_per_s=rates, to_per_s=rates, duration_s=st.floats(min_value=0.01, max_value=2.0)),
+    st.builds(Stage, from_per_s=rates, to_per_s=rates, duration_s=st.floats(min_value=0.01, max_value=1.0)),
     min_size=1,
     max_size=3,
 )
