@@ -58,6 +58,8 @@ montecarlo: setup
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/dev.txt
+	uv pip compile pyproject.toml --extra kubernetes --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/run.txt
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
