@@ -172,6 +172,10 @@ class LoadSession:
 
     async def stop(self) -> None:
         """No more arrivals; the run ends within a second, or is ended after seven."""
+        self.stop_nowait()
+
+    def stop_nowait(self) -> None:
+        """Say so, from a signal handler too."""
         self._stop_by = asyncio.get_running_loop().time() + STOP_S
         self._news.set()
         for worker in self._workers:

@@ -1,6 +1,7 @@
 """The command line: one module for each verb, imported only when it is called."""
 
 import importlib
+import sys
 
 import click
 
@@ -8,6 +9,10 @@ VERBS = {
     "run": "Run a load test and report on it.",
     "worker": "Run one share of a plan given as JSON (for other programs).",
 }
+
+
+EXIT_CONFIG = 104  # k6's numbers
+EXIT_SIGNAL = 105
 
 
 class Verbs(click.Group):
@@ -32,5 +37,16 @@ class Verbs(click.Group):
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rollout", prog_name="loadgen")
-def main() -> None:
+def verbs() -> None:
     """Generate load from an open loop, measure from when each request was due, and say when not to believe it."""
+
+
+def main() -> None:
+    """Run a verb. A command line that means nothing ends like a plan that means nothing."""
+    try:
+        verbs.main(prog_name="loadgen", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_CONFIG)
+    except click.Abort:
+        sys.exit(EXIT_SIGNAL)

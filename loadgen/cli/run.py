@@ -1,75 +1,150 @@
-"""`loadgen run`: one load test from the command line."""
+"""`loadgen run`: one load test from the command line. What it found goes to stdout, how it went to stderr.
+
+Ctrl-C once stops sending and sums up what there is; twice ends at once. The exit code says what a script needs to know;
+99, 104 and 105 are k6's numbers.
+"""
 
 import asyncio
+import contextlib
+import json
+import signal
 import sys
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import click
 
-from loadgen.cli.units import DURATION_TYPE, HEADER_TYPE, RATE_TYPE
-from loadgen.core.plan import Arrivals, Plan, Stage, Target
+from loadgen.cli.live import Live
+from loadgen.cli.options import plan_of, plan_options
+from loadgen.cli.text import told
+from loadgen.cli.units import THRESHOLD_TYPE
+from loadgen.core.codec import to_json
+from loadgen.core.plan import Plan
 from loadgen.core.report import Report
+from loadgen.core.summary import summary_of
+from loadgen.core.threshold import Verdict, judge
 from loadgen.core.trust import TrustLevel
 from loadgen.session import LoadSession
 
-EXIT_INVALID = 98  # the run cannot be believed: no evidence
-EXIT_CONFIG = 104
-EXIT_SIGNAL = 105
+
+class Exit(IntEnum):
+    """How a run ends."""
+
+    OK = 0
+    INVALID = 98  # the generator does not believe itself: no evidence, whatever the thresholds say
+    THRESHOLDS = 99
+    CONFIG = 104
+    SIGNAL = 105
 
 
 @click.command("run")
 @click.argument("url")
-@click.option("--rate", type=RATE_TYPE, default=10.0, show_default="10/s", help="Arrival rate of the open loop.")
-@click.option("--duration", type=DURATION_TYPE, default=10.0, show_default="10s", help="How long requests are sent.")
-@click.option("--connections", "-c", type=int, default=64, show_default=True, help="Connections, and in-flight cap.")
-@click.option("--header", "-H", "headers", type=HEADER_TYPE, multiple=True, help="Send this header; repeatable.")
-@click.option("--timeout", type=DURATION_TYPE, default=3.0, show_default="3s", help="From due time to last byte.")
-@click.option("--poisson", is_flag=True, help="Random instead of even spacing of arrivals.")
-@click.option("--closed", is_flag=True, help="Closed loop: as fast as the target answers.")
+@click.argument("more", type=THRESHOLD_TYPE, nargs=-1, metavar="[THRESHOLD]...")
+@click.option(
+    "--threshold", "thresholds", type=THRESHOLD_TYPE, multiple=True, help="p99<300ms, errors<1%, p95@v3<80ms."
+)
 @click.option("--workers", type=int, default=1, show_default=True, help="Worker processes.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stdout.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report to this file.")
+@click.option("--metrics", default="", metavar="HOST:PORT", help="Serve Prometheus metrics while running.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@plan_options
 def command(url: str, **options: Any) -> None:
     """Load URL and report on it."""
+    thresholds = (*options["thresholds"], *options["more"])
     try:
-        report = asyncio.run(run(plan_of(url, options), options["workers"]))
-    except ValueError as error:
+        plan = plan_of(url, options)
+        live = None if options["quiet"] else Live(plan)
+        report = asyncio.run(run(plan, options["workers"], live, options["metrics"]))
+        if options["save"]:
+            save(options["save"], report)
+    except (ValueError, OSError) as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_CONFIG)
-    click.echo(summary(report))
-    sys.exit(EXIT_INVALID if report.closing.trust.level is TrustLevel.INVALID else 0)
+        sys.exit(Exit.CONFIG)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("stopped", err=True)
+        sys.exit(Exit.SIGNAL)
+    verdicts = [judge(threshold, report) for threshold in thresholds]
+    click.echo(told(report, verdicts) if options["output"] == "text" else as_json(report, verdicts))
+    sys.exit(exit_of(report, verdicts))
 
 
-def plan_of(url: str, options: dict[str, Any]) -> Plan:
-    """Make a plan of the command line."""
-    rate = options["rate"]
-    return Plan(
-        targets=(Target(url=url, headers=options["headers"]),),
-        stages=(Stage(from_per_s=rate, to_per_s=rate, duration_s=options["duration"]),),
-        connections=options["connections"],
-        timeout_s=options["timeout"],
-        arrivals=Arrivals.POISSON if options["poisson"] else Arrivals.CONSTANT,
-        closed=options["closed"],
-        trace=not options["closed"],
-    )
+async def run(plan: Plan, workers: int, live: Live | None, metrics: str) -> Report:
+    """Run a plan to its end, or to the first Ctrl-C."""
+    with contextlib.ExitStack() as stack:
+        meter = None
+        if metrics:
+            from loadgen.cli.metrics import Meter  # noqa: PLC0415  # most runs need no metrics
 
-
-async def run(plan: Plan, workers: int) -> Report:
-    """Run a plan to its end."""
-    async with LoadSession(plan, workers=workers) as session:
-        async for _ in session.snapshots():
-            pass
+            meter = stack.enter_context(Meter(metrics))
+        async with LoadSession(plan, workers=workers) as session:
+            stack.enter_context(stops_on_signal(session))
+            if live is not None:
+                live.begin()
+                stack.callback(live.end)
+            async for snapshot in session.snapshots():
+                if live is not None:
+                    live.update(snapshot)
+                if meter is not None:
+                    meter.update(snapshot)
     return session.report
 
 
-def summary(report: Report) -> str:
-    """Sum a report up in five lines."""
-    quantiles = report.response().quantiles_s((0.5, 0.9, 0.95, 0.99, 0.999, 1.0))
-    names = ("p50", "p90", "p95", "p99", "p99.9", "max")
-    latency = "  ".join(f"{name} {1e3 * (value or 0):.3g}ms" for name, value in zip(names, quantiles, strict=True))
-    trust = report.closing.trust
-    lines = [
-        f"requests {report.completed:,} · {report.completed / report.duration_s:.2f}/s · dropped {report.dropped:,}",
-        f"latency (from due time)  {latency}",
-        f"errors {100 * report.error_share:.2f} %",
-        f"trust {trust.level}" + "".join(f"\n  {reason}" for reason in trust.reasons),
-    ]
-    return "\n".join(lines)
+@contextlib.contextmanager
+def stops_on_signal(session: LoadSession) -> Iterator[None]:
+    """Drain on the first signal; on the second one give up."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    is_stopping = False
+
+    def on_signal() -> None:
+        nonlocal is_stopping
+        if is_stopping and task is not None:
+            task.cancel()
+        is_stopping = True
+        session.stop_nowait()
+
+    for number in signals:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def save(file: Path, report: Report) -> None:
+    """Write the report where `loadgen report` and `loadgen compare` can read it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"report": to_json(report)}, separators=(",", ":"), allow_nan=False) + "\n")
+
+
+def as_json(report: Report, verdicts: list[Verdict]) -> str:
+    """Write the summary and the whole report for programs."""
+    document = {
+        "summary": finite(to_json(summary_of(report))),
+        "thresholds": [{"threshold": one.threshold.text, "value": one.value, "passed": one.passed} for one in verdicts],
+        "report": to_json(report),
+    }
+    return json.dumps(document, allow_nan=False)
+
+
+def finite(value: object) -> object:
+    """JSON has no infinity: an interval's end that the data do not reach is null."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if value in (float("inf"), float("-inf")) else value
+
+
+def exit_of(report: Report, verdicts: list[Verdict]) -> Exit:
+    """Say in a number what came of it: a run that cannot be believed passes nothing."""
+    if report.closing.interrupted:
+        return Exit.SIGNAL
+    if report.closing.trust.level is TrustLevel.INVALID:
+        return Exit.INVALID
+    return Exit.OK if all(one.passed for one in verdicts) else Exit.THRESHOLDS

@@ -1,73 +1,93 @@
-"""Words and numbers as people type them: 200/s, 1m30s, 5ms, key: value."""
+"""Words and numbers of the command line as click's types; what they mean is `core/units.py`."""
 
-import re
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import click
 
-UNITS_S = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-    "w": 604800.0,
-}
-DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
-RATE = re.compile(r"(\d+(?:\.\d*)?)(k?)(?:/(s|m|h))?")
+from loadgen.core import threshold
+from loadgen.core.plan import Stage, VersionFrom, VersionSource
+from loadgen.core.units import per_second, seconds, share
+
+T = TypeVar("T")
 
 
-class Duration(click.ParamType[float]):
-    """A duration in Go's style: 300ms, 1m30s; a bare number is seconds."""
+class Parsed(click.ParamType[T], Generic[T]):
+    """What a function makes of a text; its ValueError is the user's error."""
 
-    name = "duration"
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give seconds."""
-        if isinstance(value, float | int):
-            return float(value)
-        text = str(value)
-        parts = DURATION.findall(text)
-        if parts and "".join(number + unit for number, unit in parts) == text:
-            return float(sum(float(number) * UNITS_S[unit] for number, unit in parts))
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Give the value; a default is one already."""
+        if not isinstance(value, str):
+            return value  # type: ignore[return-value]  # click converts defaults too
         try:
-            return float(text)
-        except ValueError:
-            self.fail(f"{text!r} is no duration: expected something like 500ms, 30s or 1m30s", param, ctx)
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Rate(click.ParamType[float]):
-    """An arrival rate: 200/s, 30/m, 2k/s; a bare number is per second."""
-
-    name = "rate"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give requests per second."""
-        if isinstance(value, float | int):
-            return float(value)
-        match = RATE.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is no rate: expected something like 200/s, 30/m or 2k/s", param, ctx)
-        return float(match[1]) * (1000 if match[2] else 1) / UNITS_S[match[3] or "s"]
+def header(text: str) -> tuple[str, str]:
+    """Read "name: value"."""
+    name, separator, value = text.partition(":")
+    if not separator:
+        raise ValueError(f"{text!r} is no header: expected name: value")
+    return name.strip(), value.strip()
 
 
-class Header(click.ParamType[tuple[str, str]]):
-    """A header: "name: value"."""
-
-    name = "name: value"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Give name and value."""
-        if isinstance(value, tuple):
-            return str(value[0]), str(value[1])
-        name, separator, text = str(value).partition(":")
-        if not separator:
-            self.fail(f"{value!r} is no header: expected name: value", param, ctx)
-        return name.strip(), text.strip()
+def stage(text: str) -> Stage:
+    """Read "200/s:30s" or the ramp "0..200/s:30s"."""
+    rate, separator, duration = text.rpartition(":")
+    first, ramp, last = rate.partition("..")
+    if not separator:
+        raise ValueError(f"{text!r} is no stage: expected 200/s:30s, or 0..200/s:30s for a ramp")
+    return Stage(
+        from_per_s=per_second(first), to_per_s=per_second(last if ramp else first), duration_s=seconds(duration)
+    )
 
 
-DURATION_TYPE = Duration()
-RATE_TYPE = Rate()
-HEADER_TYPE = Header()
+def arm(text: str) -> tuple[str, float]:
+    """Read "canary=0.05" or "canary=5%"."""
+    name, separator, part = text.partition("=")
+    if not separator:
+        raise ValueError(f"{text!r} is no arm: expected name=share")
+    return name, share(part)
+
+
+def split(text: str) -> VersionFrom:
+    """Read "header:x-version", "cookie:name", "body:regex", "target" or "none"."""
+    source, _, key = text.partition(":")
+    if source not in {one.value for one in VersionSource}:
+        raise ValueError(f"{source!r}: expected header:NAME, cookie:NAME, body:REGEX, target or none")
+    return VersionFrom(source=VersionSource(source), key=key)
+
+
+def statuses(text: str) -> tuple[tuple[int, int], ...]:
+    """Read "200-299,418"."""
+    try:
+        ranges = tuple(tuple(map(int, part.split("-"))) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no list of statuses: expected 200-299,418") from error
+    return tuple((part[0], part[-1]) for part in ranges)
+
+
+def reuse(text: str) -> tuple[int, int]:
+    """Read "100" or "50:150": how many requests a connection carries."""
+    low, _, high = text.partition(":")
+    try:
+        return int(low), int(high or low)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number of requests: expected 100 or 50:150") from error
+
+
+DURATION_TYPE = Parsed("duration", seconds)
+RATE_TYPE = Parsed("rate", per_second)
+HEADER_TYPE = Parsed("name: value", header)
+STAGE_TYPE = Parsed("rate:duration", stage)
+ARM_TYPE = Parsed("name=share", arm)
+SPLIT_TYPE = Parsed("where", split)
+STATUSES_TYPE = Parsed("statuses", statuses)
+REUSE_TYPE = Parsed("requests", reuse)
+THRESHOLD_TYPE = Parsed("threshold", threshold.parse)

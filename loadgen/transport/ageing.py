@@ -8,7 +8,6 @@ from loadgen.core.ledger import Row
 from loadgen.transport.channel import Desk, Pool, Tag
 from loadgen.transport.clock import FAR_NS, now_ns
 from loadgen.transport.http1 import Connection
-from loadgen.transport.tls import TlsConnection
 
 
 class Age:
@@ -38,24 +37,6 @@ class Age:
 
 class AgeingConnection(Connection):
     """A connection with an age."""
-
-    __slots__ = ("_age",)
-
-    def __init__(self, desk: Desk, pool: Pool, context: ssl.SSLContext | None) -> None:
-        self._age = Age(desk)
-        super().__init__(desk, pool, context)
-
-    def fire(self, due: int, sent: int, row: Row, request: Any, tag: Tag | None = None) -> None:
-        """Send, on a new connection when this one is too old."""
-        if self._age.ends(sent):
-            self.close()
-            self._age.begin()
-            self._age.ends(sent)
-        Connection.fire(self, due, sent, row, request, tag)
-
-
-class AgeingTlsConnection(TlsConnection):
-    """The same over TLS."""
 
     __slots__ = ("_age",)
 

@@ -22,7 +22,9 @@ from loadgen.transport.clock import now_ns
 from loadgen.transport.connection import Dialing, Phase, hang_up, outcome_of_error, outcome_of_timeout
 from loadgen.transport.poller import READ, WRITE
 
-RECEIVE = 16_384  # far below malloc's mmap threshold (128 KiB), else every read costs an mmap and an munmap
+# Far below malloc's mmap threshold (128 KiB), else every read costs an mmap and an munmap; and as long as a TLS record,
+# so that one read leaves nothing in the TLS layer, where no poller would see it.
+RECEIVE = 16_384
 SCRATCH = memoryview(bytearray(262_144))  # bodies are read into this and forgotten; one per process
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 NOTHING = -1  # a length that no read has

@@ -5,10 +5,9 @@ import ssl
 from loadgen.core.plan import Plan
 from loadgen.core.request import Template, encode
 from loadgen.transport.address import tls_context
-from loadgen.transport.ageing import AgeingConnection, AgeingTlsConnection
+from loadgen.transport.ageing import AgeingConnection
 from loadgen.transport.channel import Channel, Desk, Pool
 from loadgen.transport.http1 import Connection
-from loadgen.transport.tls import TlsConnection
 
 
 class Http1Transport:
@@ -26,9 +25,7 @@ class Http1Transport:
         """Make a connection."""
         context = self._context if pool.server_name else None
         ages = bool(self._plan.reuse.requests_max or self._plan.reuse.age_max_s)
-        if ages:
-            return [(AgeingConnection if context is None else AgeingTlsConnection)(desk, pool, context)]
-        return [(Connection if context is None else TlsConnection)(desk, pool, context)]
+        return [(AgeingConnection if ages else Connection)(desk, pool, context)]
 
     def request(self, arm: int, target: int, index: int) -> bytes:
         """Give the bytes of request *index*."""

@@ -150,6 +150,7 @@ def test_bytes_after_a_response_are_an_error() -> None:
         OK + b"transfer-encoding: chunked\r\n\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n0x5\r\nhello\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhelloworld\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n0\r\na b: c\r\n\r\n",
