@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 GRACE_S = 3.0
+LOOK_EVERY_S = 0.01  # whether a child that was told to end has ended
 READY_LINE_BYTES_MAX = 64 * 1024
 # PR_SET_PDEATHSIG (1) survives exec. A parent that died before the call is noticed by its changed process id.
 _PRELUDE = (
@@ -70,6 +71,10 @@ class Child:
                 line = await self._process.stdout.readline()
         except TimeoutError:
             raise ChildFailed(f"{self.name} was not ready within {timeout_s:g} s{self.last_words()}") from None
+        except ValueError:  # asyncio's word for a line that is longer than the limit
+            raise ChildFailed(
+                f"{self.name} wrote {READY_LINE_BYTES_MAX} bytes and no line{self.last_words()}"
+            ) from None
         if not line:
             raise ChildFailed(f"{self.name} ended with {await self.wait()}{self.last_words()}")
         return line.decode(errors="replace").rstrip("\n")
@@ -91,10 +96,17 @@ class Child:
         self.signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
-                await self._process.wait()
+                await self._ended()
         except TimeoutError:
             self.signal(signal.SIGKILL)
-            await self._process.wait()
+            await self._ended()
+        # Output that nobody has read would keep the pipe open; there is no public way to close one.
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+
+    async def _ended(self) -> None:
+        """Not Process.wait(), which also waits until the pipe has been read to its end: nobody reads here."""
+        while self.exit_code is None:  # noqa: ASYNC110 - the event loop tells of it in no other way
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, ready to be appended to a message."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from rollout.cli.streams import Format, say, write, write_document
 if TYPE_CHECKING:
     from rollout.mesh.directory import Applied, MeshDirectory
     from rollout.mesh.embedded import EmbeddedMesh
+    from rollout.mesh.registry import Registry
     from rollout.mesh.translate.document import Key
-    from rollout.yaml_documents import Document
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FILES = click.option(
@@ -62,13 +62,11 @@ def run(directory: Path, registry: Path, files: tuple[Path, ...], output: str) -
     """
     from rollout.edges.clock import RealClock
     from rollout.mesh.embedded import embedded_mesh
-    from rollout.mesh.registry import load_registry
     from rollout.telemetry import configure_logs
-    from rollout.yaml_documents import load
 
     configure_logs()
-    asked = load_registry(load(registry.read_bytes(), file=str(registry)))
-    documents = [document.value for document in _documents(files)]
+    asked = _registry(registry)
+    documents = list(_objects(files))
 
     async def serve() -> None:
         async with embedded_mesh(directory, asked, documents, RealClock().now) as running:
@@ -102,7 +100,7 @@ async def _until_signalled() -> None:
 @_FILES
 def apply(directory: Path, files: tuple[Path, ...]) -> int:
     """Create or replace documents, all of them or none; Envoy itself checks them first."""
-    documents = [document.value for document in _documents(files)]
+    documents = list(_objects(files))
     _tell(_checked(lambda: _opened(directory).apply(documents)))
     return Exit.OK
 
@@ -114,7 +112,7 @@ def delete(directory: Path, files: tuple[Path, ...]) -> int:
     """Forget the objects that FILES name; traffic is routed as without them."""
     from rollout.mesh.translate.document import key_of_document
 
-    keys = [key_of_document(document.value) for document in _documents(files)]
+    keys = _checked(lambda: [key_of_document(raw) for raw in _objects(files)])
     _tell(_checked(lambda: _opened(directory).delete(keys)))
     return Exit.OK
 
@@ -168,8 +166,19 @@ def _opened(directory: Path) -> "MeshDirectory":
     return MeshDirectory.open(directory, RealClock().now)
 
 
-def _documents(files: tuple[Path, ...]) -> Iterator["Document"]:
-    """Every document of *files*; directories give their *.yaml in order, registries left out."""
+def _registry(file: Path) -> "Registry":
+    from rollout.mesh.registry import load_registry
+    from rollout.yaml_documents import YamlError, load
+
+    try:
+        return load_registry(load(file.read_bytes(), file=str(file)))
+    except (OSError, YamlError, ValueError) as error:
+        raise Failed(str(error), Exit.USAGE) from error
+
+
+def _objects(files: tuple[Path, ...]) -> Iterator[Mapping[str, Any]]:
+    """Every object of *files*; directories give their *.yaml in order, registries left out."""
+    from rollout.mesh.object_store import objects_in
     from rollout.mesh.registry import KIND
     from rollout.yaml_documents import YamlError, load_all
 
@@ -181,8 +190,8 @@ def _documents(files: tuple[Path, ...]) -> Iterator["Document"]:
                 raise Failed(str(error), Exit.USAGE) from error
             for document in documents:
                 is_registry = isinstance(document.value, dict) and document.value.get("kind") == KIND
-                if document.value is not None and not is_registry:
-                    yield document
+                if not is_registry:
+                    yield from objects_in(document.value)
 
 
 def _checked(work: Callable[[], Any]) -> Any:

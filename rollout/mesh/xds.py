@@ -44,7 +44,8 @@ class XdsFiles:
 
     def prune(self, resources: Resources) -> None:
         """Remove files of resources that are no more; only while no Envoy reads them."""
-        wanted = {self._file(api, "" if api in _TOGETHER else name) for api in Api for name in resources.of(api)}
+        wanted = {self._file(api) for api in _TOGETHER}  # even when they are empty: Envoy's bootstrap names them
+        wanted |= {self._file(api, name) for api in Api if api not in _TOGETHER for name in resources.of(api)}
         for file in self._root.glob("*.json"):
             if file not in wanted:
                 file.unlink()
