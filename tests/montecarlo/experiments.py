@@ -23,7 +23,7 @@ SLOWDOWNS = {
     "tail": Slowdown(share=0.02, factor=7.93),
 }
 _PROBES = 0.5
-_NEVER: Any = {"accepts": False, "stratum_s": 20, "bucket_width": 1.024}  # the same bets, sooner
+_NEVER: Any = {"accepts": False, "stratum_s": 30, "bucket_width": 1.024}  # the same bets, sooner
 SCENARIOS = {
     "good": Scenario(),
     "good, probes": Scenario(probe_split=_PROBES),
