@@ -176,8 +176,8 @@ def _with_totals(part: SourceEvidence, source: Source, stratum: Stratum, shares:
     part = replace(
         part,
         cursor=max(part.cursor, stratum.end),
-        stable=part.stable.plus(_kept(source, stratum.stable)),
-        canary=part.canary.plus(_kept(source, stratum.canary)),
+        stable=part.stable.plus(_kept(source, stratum.stable)).in_order(part.stable),
+        canary=part.canary.plus(_kept(source, stratum.canary)).in_order(part.canary),
         tempering=part.tempering.after(_errors(stratum.canary), _errors(stratum.stable)),
         recent=recent,
         recent_since=since,

@@ -16,12 +16,12 @@ anything: two equal versions can never prove "not worse at all"), or against the
 tau is the stable version's q-quantile over earlier requests. Sources and proofs: rollout/core/sequential/.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
 from rollout.core.quantities import Unit, format_quantile
-from rollout.core.spec import Metric, MetricCheck, PlanSpec, Source
+from rollout.core.spec import Check, Metric, MetricCheck, PlanSpec, Source
 
 
 class TrialKind(StrEnum):
@@ -55,26 +55,20 @@ class Trial:
     min_requests: int
     proves_only: bool = False
     """Bets on health alone: a ceiling nobody wrote can prove a canary good, but not bad."""
+    label: str = field(init=False)
+    """The check's name, with the quantile where there are several."""
+    key: str = field(init=False)
+    """Unique within a plan; names the trial's evidence in the saved state."""
 
-    @property
-    def label(self) -> str:
-        """The check's name, with the quantile where there are several."""
-        return self.check if self.quantile is None else _label(self.check, self.quantile)
-
-    @property
-    def key(self) -> str:
-        """Unique within a plan; names the trial's evidence in the saved state."""
-        return f"{self.label}/{self.kind}"
+    def __post_init__(self) -> None:
+        label = self.check if self.quantile is None else f"{self.check}.{format_quantile(self.quantile)}"
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "key", f"{label}/{self.kind}")
 
     @property
     def family(self) -> tuple[Source, Metric, bool]:
         """Trials that share one part of the budget for false alarms."""
         return (self.source, self.metric, self.kind.is_limit)
-
-
-@lru_cache(maxsize=1024)  # asked for several times a second and rollout
-def _label(check: str, quantile: float) -> str:
-    return f"{check}.{format_quantile(quantile)}"
 
 
 UNWRITTEN_ERROR_CEILING = 0.01
@@ -85,7 +79,12 @@ Rare errors never prove "not twice as many": at 0.1 % it takes 50,000 requests."
 
 def trials_of(plan: PlanSpec) -> tuple[Trial, ...]:
     """All trials of the plan's metric checks, in the order they were written."""
-    return tuple(trial for check in plan.checks if isinstance(check, MetricCheck) for trial in _trials(check))
+    return _trials_of(plan.checks)
+
+
+@lru_cache(maxsize=1024)  # asked for several times a second and rollout
+def _trials_of(checks: tuple[Check, ...]) -> tuple[Trial, ...]:
+    return tuple(trial for check in checks if isinstance(check, MetricCheck) for trial in _trials(check))
 
 
 def _trials(check: MetricCheck) -> list[Trial]:

@@ -23,7 +23,7 @@ SLOWDOWNS = {
     "tail": Slowdown(share=0.02, factor=7.93),
 }
 _PROBES = 0.5
-_NEVER: Any = {"accepts": False, "stratum_s": 10, "bucket_width": 1.012}  # the same bets, sooner
+_NEVER: Any = {"accepts": False, "stratum_s": 30, "bucket_width": 1.024}  # the same bets, sooner
 SCENARIOS = {
     "good": Scenario(),
     "good, probes": Scenario(probe_split=_PROBES),
@@ -47,8 +47,8 @@ SCENARIOS = {
     "tail-only p99 x2, probes": Scenario(slowdown=SLOWDOWNS["tail"], probe_split=_PROBES),
     "both 0.9 % errors": Scenario(rate=0.009, stable_rate=0.009),
     "both 0.9 % errors, probes": Scenario(rate=0.009, stable_rate=0.009, probe_split=_PROBES),
-    "both 5 % errors": Scenario(rate=0.05, stable_rate=0.05),
-    "both 5 % errors, probes": Scenario(rate=0.05, stable_rate=0.05, probe_split=_PROBES, stratum_s=1),
+    "both 5 % errors": Scenario(rate=0.05, stable_rate=0.05, deadline_s=300),
+    "both 5 % errors, probes": Scenario(rate=0.05, stable_rate=0.05, probe_split=_PROBES, stratum_s=1, deadline_s=60),
     "errors 5 % from the last step on, never accepted early": Scenario(rate=0.05, bad_from_step=2, **_NEVER),
 }
 NEVER_ACCEPTED = {  # a good release that has to stand half an hour of looks
@@ -88,7 +88,7 @@ def _rollouts() -> Iterator[_Draft]:
     for name, (runs, scenario) in NEVER_ACCEPTED.items():
         yield "rollouts never accepted", name, partial(rollouts.many, runs=runs, scenario=scenario)
     for name, scenario in SCENARIOS.items():
-        yield "rollouts", name, partial(rollouts.many, runs=400, scenario=scenario)
+        yield "rollouts", name, partial(rollouts.many, runs=published.ROLLOUT_RUNS, scenario=scenario)
     for name in ("good", "errors 1 %", "latency x1.2, probes"):
         yield "restarts", name, partial(rollouts.survives_restarts, runs=30, scenario=SCENARIOS[name])
 
@@ -164,7 +164,7 @@ def _latency() -> Iterator[_Draft]:
 
 def _robustness() -> Iterator[_Draft]:
     for part in range(20):
-        yield "breaker and oracle", f"part {part + 1}", partial(robustness.breaker_against_oracle, runs=20_000)
+        yield "breaker and oracle", f"part {part + 1}", partial(robustness.breaker_against_oracle, runs=12_500)
     for weight in (0.05, 0.5):
         row = partial(robustness.breaker_on_good_traffic, requests=1_000_000, rate=0.01, weight=weight)
         yield "breaker on good traffic", per_cent(weight), row

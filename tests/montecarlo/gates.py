@@ -114,7 +114,7 @@ def reproductions(results: Results) -> Iterator[Gate]:
     yield from _same_latencies(results)
     for name, (end, share, median) in published.ROLLOUTS.items():
         row = results["rollouts"][name]
-        yield _same_share(f"{name}: {end}", row[end], share / 100, 400)
+        yield _same_share(f"{name}: {end}", row[end], share / 100, published.ROLLOUT_RUNS)
         if not isinf(median):
             yield _same_median(f"{name}: median s until {end}", row[f"{end} median s"], median, 5)
 

@@ -132,6 +132,7 @@ LATE_REGRESSION = {0.01: (88, 27), 0.003: (450, 243)}  # error rate: median seco
 QUANTILE_MISSES = {0.5: 2.8, 0.95: 2.8, 0.99: 3.4}  # per cent
 BURSTS = {1.0: 0.9, 1.5: 1.4, 2.0: 0.3, 5.0: 0.7, 10.0: 0.4}  # φ: per cent of false alarms, tempered
 
+ROLLOUT_RUNS = 200
 # scenario: how it ends, in per cent of the rollouts, and the median seconds
 ROLLOUTS: dict[str, tuple[str, float, float]] = {
     "good": ("promoted", 87.5, 420),

@@ -15,7 +15,7 @@ from tests.montecarlo.judging import USUAL, WEIGHTS, Judge, Verdict
 from tests.montecarlo.traffic import MEDIAN_MS, NO_SLOWDOWN, SIGMA, Slowdown, failures
 from tests.montecarlo.vectorised import Floats
 
-HOLD_S, DEADLINE_S = 30, 600
+HOLD_S = 30
 
 
 class End(StrEnum):
@@ -36,6 +36,7 @@ class Scenario:
     slowdown: Slowdown = NO_SLOWDOWN
     probe_split: float | None = None
     stratum_s: int = 5
+    deadline_s: int = 600  # of each step
     accepts: bool = True  # False: every step runs to its deadline, however good the canary looks
     plan: PlanSpec = USUAL
     phi: float = 1.0
@@ -53,14 +54,14 @@ class Traffic:
     def step(self, index: int) -> Iterator[Stratum]:
         """One step's strata up to its deadline."""
         scenario, chance = self.scenario, self.chance
-        total, count = scenario.rps * scenario.stratum_s, DEADLINE_S // scenario.stratum_s
+        total, count = scenario.rps * scenario.stratum_s, scenario.deadline_s // scenario.stratum_s
         is_bad = index >= scenario.bad_from_step
         requests = chance.binomial(total, scenario.probe_split or WEIGHTS[index], count)
         failed = failures(chance, requests, scenario.rate if is_bad else scenario.stable_rate, scenario.phi)
         stable_failed = failures(chance, total - requests, scenario.stable_rate, scenario.phi)
         slowdown = scenario.slowdown if is_bad else NO_SLOWDOWN
         for k in range(count):
-            start = float(index * DEADLINE_S + k * scenario.stratum_s)
+            start = float(index * scenario.deadline_s + k * scenario.stratum_s)
             yield Stratum(
                 start=start,
                 end=start + scenario.stratum_s,

@@ -108,11 +108,9 @@ class Stakes:
     @property
     def log_e(self) -> float:
         """The fortune: staked capital averaged over the alternatives, plus what is kept aside."""
-        staked = log_sum(self.logs) - log(len(self.logs))
-        kept = self.starts_planned - self.starts
-        if self.starts_planned == 1:
-            return staked
-        return log_sum((staked, log(kept) if kept else None)) - log(self.starts_planned)
+        alternatives, kept = len(self.logs), self.starts_planned - self.starts
+        capital = [*self.logs, log(kept * alternatives)] if kept else self.logs
+        return log_sum(capital) - log(alternatives * self.starts_planned)
 
 
 def _log_plus_one(value: float) -> float:

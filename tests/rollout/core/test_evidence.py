@@ -15,6 +15,15 @@ def test_counts_add_up_bucket_by_bucket() -> None:
     assert both.measured == 5
 
 
+def test_edges_are_put_in_order_when_there_is_a_new_one() -> None:
+    before = Counts(requests=1, failures=1, latency={0.2: 1})
+    grown = before.plus(Counts(requests=1, latency={0.1: 1}))
+
+    assert list(grown.in_order(before).latency) == [0.1, 0.2]
+    assert grown.in_order(before) == grown
+    assert grown.in_order(grown) is grown
+
+
 def test_slow_requests_are_those_in_buckets_that_end_above_the_threshold() -> None:
     counts = Counts(requests=5, latency={0.1: 2, 0.2: 2, 0.4: 1})
 
