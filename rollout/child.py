@@ -6,6 +6,7 @@ parent), and is stopped politely first, by force after a grace period.
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 GRACE_S = 3.0
+PORTS = range(20_000, 32_000)
 LOOK_EVERY_S = 0.01  # whether a child that was told to end has ended
 READY_LINE_BYTES_MAX = 64 * 1024
 # PR_SET_PDEATHSIG (1) survives exec. A parent that died before the call is noticed by its changed process id.
@@ -119,9 +121,19 @@ def _bound_to_parent() -> list[str]:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports nobody listens on now. Another process may take one before it is used: then its bind fails loudly."""
-    doors = [socket.create_server((host, 0)) for _ in range(count)]
-    ports = [door.getsockname()[1] for door in doors]
-    for door in doors:
-        door.close()
-    return ports
+    """Ports nobody listens on now. Another process may take one before it is used: then its bind fails loudly.
+
+    They lie below the range from which the kernel takes ports for outgoing connections (32768 and up on Linux): there,
+    any busy client on this machine would take one sooner or later.
+    """
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as door:
+            try:
+                door.bind((host, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            break
+    return found
