@@ -150,8 +150,9 @@ class MeshDirectory:
     def set_workloads(self, workloads: Iterable[Workload]) -> None:
         """Let other endpoints serve, and publish."""
         with self._locked():
-            self._save(self.registry().with_workloads(workloads))
-            self._objects.next_version()
+            registry = self.registry().with_workloads(workloads)
+            self._objects.next_version()  # first, so that a writer killed in between is noticed
+            self._save(registry)
             self._publish(self._resources())
 
     def publish(self, *, is_prepared: bool = False) -> int:
