@@ -206,6 +206,22 @@ def test_what_a_killed_writer_left_unpublished_is_seen_and_healed(mesh: MeshDire
     assert mesh.publish() == 0
 
 
+def test_endpoints_that_a_killed_writer_left_unpublished_are_seen(
+    mesh: MeshDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for last_step in ("_save", "_publish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(mesh, last_step, die)
+            with pytest.raises(KeyboardInterrupt):
+                mesh.set_workloads(())
+        assert not mesh.is_published()
+        mesh.publish()
+        assert mesh.is_published()
+
+
 def test_only_before_envoy_reads_are_left_over_files_removed(mesh: MeshDirectory) -> None:
     scrap = mesh.root / "xds" / "rds-gone.json"
     scrap.write_text("{}")
