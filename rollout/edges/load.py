@@ -77,7 +77,7 @@ class LoadRuns:
             return
         assert self._tasks is not None, "loads run inside the context"
         assert spec.plan.load is not None, "converge() starts a load that the plan has"
-        connect = "{}:{}".format(*self._address()) if self._address else ""
+        connect = _door(*self._address()) if self._address else ""
         run = _Run(self._clock, wake, stable=spec.stable, canary=spec.canary)
         try:
             plan = plan_of(spec.plan.load, spec, connect)
@@ -99,6 +99,10 @@ class LoadRuns:
         finally:
             if self._runs.get(rollout_id) is run:
                 del self._runs[rollout_id]
+
+
+def _door(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def plan_of(load: Load, spec: RolloutSpec, connect: str) -> Plan:

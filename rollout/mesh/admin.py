@@ -1,13 +1,15 @@
 """Envoy's admin interface, read only: the routes it holds, the requests it has answered, what it refuses."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
 from rollout.ports import Unavailable
+
+Found = TypeVar("Found")
 
 TIMEOUT_S = 2.0
 _ROUTES = "/config_dump?resource=dynamic_route_configs"
@@ -56,16 +58,11 @@ class EnvoyAdmin:
 
     async def routes(self) -> dict[str, HeldRoutes]:
         """The route configurations it holds, by name. Raises Unavailable."""
-        answer = await self._get(_ROUTES, as_json=True)
-        return {
-            entry["route_config"]["name"]: HeldRoutes(version=entry["version_info"], config=entry["route_config"])
-            for entry in answer.get("configs", ())
-            if "route_config" in entry
-        }
+        return self._read(_held, await self._get(_ROUTES, as_json=True))
 
     async def answered(self) -> list[Answered]:
         """Requests by Istio's labels. Raises Unavailable."""
-        return list(_samples(await self._text(_REQUESTS)))
+        return self._read(_samples, await self._text(_REQUESTS))
 
     async def refusals(self) -> dict[str, int]:
         """How often it refused an update since it started, per route configuration. Raises Unavailable."""
@@ -81,14 +78,31 @@ class EnvoyAdmin:
                 if answer.status >= 400 and path != "/ready":
                     raise Unavailable(f"Envoy at {self.address} answers {answer.status} to {path}")
                 return await (answer.json() if as_json else answer.text())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             raise Unavailable(f"Envoy at {self.address}: {str(error) or type(error).__name__}") from error
 
+    def _read(self, reader: Callable[[Any], Found], answer: Any) -> Found:
+        """What *reader* makes of an answer. Its port may be somebody else's after a crash: then it makes no sense."""
+        try:
+            return reader(answer)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise Unavailable(f"Envoy at {self.address} does not answer as an Envoy would: {error!r}") from error
 
-def _samples(text: str) -> Iterator[Answered]:
+
+def _held(answer: Any) -> dict[str, HeldRoutes]:
+    return {
+        entry["route_config"]["name"]: HeldRoutes(version=entry["version_info"], config=entry["route_config"])
+        for entry in answer.get("configs", ())
+        if "route_config" in entry
+    }
+
+
+def _samples(text: str) -> list[Answered]:
     """Lines of the text format: name{label="value",…} count."""
+    found = []
     for line in text.splitlines():
         name, brace, rest = line.partition("{")
         labels, _, count = rest.rpartition("} ")
         if brace and not name.startswith("#"):
-            yield Answered(labels=dict(_LABEL.findall(labels)), count=int(float(count)))
+            found.append(Answered(labels=dict(_LABEL.findall(labels)), count=int(float(count))))
+    return found

@@ -110,18 +110,20 @@ class MeshDirectory:
     def apply(self, documents: Iterable[Mapping[str, Any]]) -> Applied:
         """Create or replace documents, all or none, and publish. Envoy itself checks them first.
 
+        Of an object that is given twice the last one counts.
+
         Raises InvalidDocument, Rejected (Envoy's own words), Conflict, Unavailable.
         """
         with self._locked():
-            given = list(documents)
-            keys = [key_of_document(raw) for raw in given]
-            others = [raw for raw in self._objects.all() if key_of_document(raw) not in keys]
-            wanted = configuration_of(self.registry(), [*others, *given])
+            given = {key_of_document(raw): raw for raw in documents}
+            others = [raw for raw in self._objects.all() if key_of_document(raw) not in given]
+            wanted = configuration_of(self.registry(), [*others, *given.values()])
+            for raw in given.values():
+                self._objects.refuse_stale(raw)
             check_config(translate(wanted, self._xds.source), self.root / "check")
-            changes = tuple((key, self._objects.put(raw, at=self._now())) for key, raw in zip(keys, given, strict=True))
+            changes = tuple((key, self._objects.put(raw, at=self._now())) for key, raw in given.items())
             self._publish(self._resources())
-        mine = set(keys)
-        return Applied(changes=changes, warnings=tuple(w for w in wanted.warnings if w.key in mine))
+        return Applied(changes=changes, warnings=tuple(w for w in wanted.warnings if w.key in given))
 
     def replace(self, document: Mapping[str, Any]) -> None:
         """Replace one document that was read here, and publish: the way of weights, without a check by Envoy.
@@ -148,8 +150,9 @@ class MeshDirectory:
     def set_workloads(self, workloads: Iterable[Workload]) -> None:
         """Let other endpoints serve, and publish."""
         with self._locked():
-            self._save(self.registry().with_workloads(workloads))
-            self._objects.next_version()
+            registry = self.registry().with_workloads(workloads)
+            self._objects.next_version()  # first, so that a writer killed in between is noticed
+            self._save(registry)
             self._publish(self._resources())
 
     def publish(self, *, is_prepared: bool = False) -> int:

@@ -86,6 +86,8 @@ def check_config(resources: Resources, scratch: Path) -> None:
             )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"Envoy did not check the configuration within {CHECK_TIMEOUT_S:g} s") from None
+        except OSError as error:
+            raise Unavailable(f"cannot start Envoy: {error}") from error
     if done.returncode:
         raise Rejected(_reason(done.stderr or done.stdout))
 

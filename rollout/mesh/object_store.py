@@ -52,11 +52,7 @@ class ObjectStore:
         With a resourceVersion in the document it must be the stored one's. Raises Conflict.
         """
         key = key_of_document(raw)
-        stored = self.get(key)
-        asked = (raw.get("metadata") or {}).get("resourceVersion")
-        held = stored["metadata"]["resourceVersion"] if stored else None
-        if asked is not None and asked != held:
-            raise Conflict(f"{key} has changed meanwhile (version {held}, not {asked})")
+        stored = self.refuse_stale(raw)
         if stored and _content(stored) == _content(raw):
             return "unchanged"
         document: Raw = copy.deepcopy(dict(raw))
@@ -73,6 +69,16 @@ class ObjectStore:
         document["metadata"] = metadata
         replace_file(self._file(key), dump(document).encode(), durable=True)
         return "configured" if stored else "created"
+
+    def refuse_stale(self, raw: Mapping[str, Any]) -> Raw | None:
+        """The stored object that *raw* would replace. Raises Conflict when *raw* was made from another version."""
+        key = key_of_document(raw)
+        stored = self.get(key)
+        asked = (raw.get("metadata") or {}).get("resourceVersion")
+        held = stored["metadata"]["resourceVersion"] if stored else None
+        if asked is not None and asked != held:
+            raise Conflict(f"{key} has changed meanwhile (version {held}, not {asked})")
+        return stored
 
     def delete(self, key: Key) -> bool:
         """Forget an object; False when there is none."""
