@@ -127,13 +127,13 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     any busy client on this machine would take one sooner or later.
     """
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
+    candidates = iter(random.sample(PORTS, len(PORTS)))
+    while len(found) < count:
+        port = next(candidates)
         with socket.socket() as door:
             try:
                 door.bind((host, port))
             except OSError:
                 continue
         found.append(port)
-        if len(found) == count:
-            break
     return found

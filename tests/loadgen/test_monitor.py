@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from loadgen.core.ledger import Cell, Stratum
 from loadgen.core.merge import along
 from loadgen.core.outcome import UNSENT, Outcome
 from loadgen.core.trust import TrustLevel
 from loadgen.engine import Engine
-from loadgen.monitor import cells_of, delay_of, median_s
+from loadgen.monitor import best_arm, cells_of, delay_of, median_s
 from tests.loadgen.core.plans import TWO_ARMS, steady
 from tests.loadgen.runs import run
 from tests.loadgen.servers import Answers, Server
@@ -79,10 +80,27 @@ def test_a_healthy_run_says_how_late_it_was_and_what_it_cost() -> None:
     assert found.report.closing.connect
 
 
-def test_the_median_is_that_of_the_good_ones() -> None:
-    assert median_s({"a": [(5, False), (900_000, True)], "b": [(7, False), (9, False)]}) == 7e-6
+def test_the_median_is_that_of_the_good_ones_of_the_arm_that_fares_best() -> None:
+    assert median_s({"a": [(5, False), (900_000, True)], "b": [(7, False), (9, False)]}) == 5e-6
     assert median_s({"a": [(5, True)]}) == 0.0
 
 
 def test_no_start_has_no_delay() -> None:
     assert delay_of([]).max_s == 0.0
+
+
+def test_the_arm_that_fares_best_is_the_one_with_the_smallest_share_of_unanswered_requests() -> None:
+    def cell(arm: str, outcome: Outcome, count: int) -> Cell:
+        return Cell(arm=arm, version="", outcome=outcome, status=0, count=count, latency=[])
+
+    cells = (
+        cell("stable", Outcome.OK, 9),
+        cell("stable", Outcome.HTTP_5XX, 1),
+        cell("canary", Outcome.OK, 1),
+        cell("canary", Outcome.TIMEOUT, 3),
+        cell("canary", Outcome.WITHHELD, 50),
+    )
+
+    assert best_arm((Stratum(index=0, cells=cells),)) == (10, 0)
+    assert best_arm((Stratum(index=0, cells=cells[2:]),)) == (4, 3)
+    assert best_arm(()) == (0, 0)

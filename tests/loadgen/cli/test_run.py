@@ -148,8 +148,8 @@ def test_ctrl_c_once_sums_up_and_twice_ends_at_once(times: int) -> None:
         )
         while server.accepted == 0:
             time.sleep(0.01)
-        for _ in range(times):
-            time.sleep(0.3)
+        for pause_s in (0.3, 0.05)[:times]:
+            time.sleep(pause_s)
             process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=10)
     assert process.returncode == Exit.SIGNAL
