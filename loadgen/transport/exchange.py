@@ -53,7 +53,7 @@ class Caller:
         self._sock: socket.socket | None = None
         self._phase = Phase.CLOSED
         self.connect_ns: list[int] = []  # one for each connection opened
-        self.address = ""
+        self.connected_to: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +102,7 @@ class Caller:
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(where)
-        self.address = where if isinstance(where, str) else f"{where[0]}:{where[1]}"
+        self.connected_to.append(where if isinstance(where, str) else f"{where[0]}:{where[1]}")
         if self._context is not None:
             self._phase = Phase.SHAKING
             sock = self._sock = self._context.wrap_socket(sock, server_hostname=self._server_name)

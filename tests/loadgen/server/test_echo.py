@@ -108,8 +108,9 @@ async def test_requests_with_a_service_time_queue_for_the_servers_there_are() ->
                     tasks.create_task(asyncio.to_thread(call, port))
             return asyncio.get_running_loop().time() - begin
 
-    assert await took(1) >= 0.2
-    assert await took(4) < 0.2
+    one_by_one = await took(1)
+    assert one_by_one >= 0.19
+    assert await took(4) < one_by_one
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_connection_is_kept_while_it_can_be() -> None:
     with Server(Answers(OK, OK, HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")) as server:
         who = caller(server.port)
         answers = [who.call(REQUEST) for _ in range(4)]
-        assert who.address == f"127.0.0.1:{server.port}"
+        assert who.connected_to == [f"127.0.0.1:{server.port}"] * 2
         who.close()
     assert [answer.closes for answer in answers] == [False, False, True, True]
     assert [answer.body for answer in answers] == [b"hello", b"hello", b"", b""]
@@ -69,7 +69,7 @@ def test_it_speaks_over_unix_sockets_and_tls(tmp_path: Any) -> None:
     with Server(Answers(), unix=path) as server:
         who = caller(0, unix=str(path))
         assert who.call(REQUEST).status == 200
-        assert who.address == str(path)
+        assert who.connected_to == [str(path)]
         who.close()
     with Server(Answers(), tls=True) as server:
         who = caller(server.port, server_name="localhost", context=tls_context(Tls(ca_file=str(CERTIFICATE))))
