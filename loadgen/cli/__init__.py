@@ -7,6 +7,9 @@ import click
 
 VERBS = {
     "run": "Run a load test and report on it.",
+    "curl": "Send one request and show the answer.",
+    "serve": "Answer requests as told: an echo server with faults.",
+    "fortio": "Be fortio: load or curl with its flags and its text.",
     "worker": "Run one share of a plan given as JSON (for other programs).",
 }
 

@@ -8,6 +8,7 @@ import click
 from loadgen.core import threshold
 from loadgen.core.plan import Stage, VersionFrom, VersionSource
 from loadgen.core.units import per_second, seconds, share
+from loadgen.server.echo import Window
 
 T = TypeVar("T")
 
@@ -82,6 +83,15 @@ def reuse(text: str) -> tuple[int, int]:
         raise ValueError(f"{text!r} is no number of requests: expected 100 or 50:150") from error
 
 
+def window(text: str) -> Window:
+    """Read "10s..20s:status=503:50"."""
+    times, separator, query = text.partition(":")
+    first, dots, last = times.partition("..")
+    if not separator or not dots:
+        raise ValueError(f"{text!r} is no window: expected 10s..20s:status=503:50")
+    return Window(from_s=seconds(first), to_s=seconds(last), query=query)
+
+
 DURATION_TYPE = Parsed("duration", seconds)
 RATE_TYPE = Parsed("rate", per_second)
 HEADER_TYPE = Parsed("name: value", header)
@@ -90,4 +100,5 @@ ARM_TYPE = Parsed("name=share", arm)
 SPLIT_TYPE = Parsed("where", split)
 STATUSES_TYPE = Parsed("statuses", statuses)
 REUSE_TYPE = Parsed("requests", reuse)
+WINDOW_TYPE = Parsed("from..to:query", window)
 THRESHOLD_TYPE = Parsed("threshold", threshold.parse)

@@ -21,7 +21,6 @@ from loadgen.core.http1_head import (
 HEAD_BYTES_MAX = 65_536  # number 41 of the bad-input catalogue: at most 64 KiB buffered
 INFORMATIONAL_MAX = 8  # 1xx responses before the real one (number 43)
 CHUNK_LINE_MAX = 1024  # a size and its extensions; chunk extensions are unused in practice
-BODY_KEPT_MAX = 1 << 20  # a pattern is looked for in the first MiB (and a read): bodies must not fill the memory
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 
@@ -48,7 +47,7 @@ class ResponseReader:
     __slots__ = (
         "_buffer",
         "_informational",
-        "_keep_body",
+        "_kept_max",
         "_reader",
         "_size_max",
         "_trailers",
@@ -61,10 +60,10 @@ class ResponseReader:
         "state",
     )
 
-    def __init__(self, reader: HeadReader, size_max: int, *, keep_body: bool = False) -> None:
+    def __init__(self, reader: HeadReader, size_max: int, *, kept_max: int = 0) -> None:
         self._reader = reader
         self._size_max = size_max
-        self._keep_body = keep_body
+        self._kept_max = kept_max  # bytes of a body to keep
         self.bodiless = False
         self.reset()
 
@@ -125,7 +124,7 @@ class ResponseReader:
                 raise ProtocolError("bytes after the response")
 
     def _take(self, data: bytes) -> None:
-        if self._keep_body and len(self.body) < BODY_KEPT_MAX:
+        if len(self.body) < self._kept_max:
             self.body += data
 
     def _read_head(self, data: bytes) -> bytes:

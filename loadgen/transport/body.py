@@ -10,6 +10,8 @@ from loadgen.core.http1_head import version_of
 from loadgen.core.outcome import Outcome
 from loadgen.core.plan import Plan, VersionSource
 
+BODY_KEPT_MAX = 1 << 20  # a pattern is looked for in the first MiB (and a read): bodies must not fill the memory
+
 
 def outcome_of_body(plan: Plan, body: bytes) -> Outcome:
     """Judge the body of a response whose status was right."""

@@ -16,7 +16,7 @@ from loadgen.core.http1_head import Framing, Head, ProtocolError
 from loadgen.core.ledger import Row
 from loadgen.core.outcome import Outcome, is_failure
 from loadgen.core.plan import VersionSource
-from loadgen.transport.body import outcome_of_body, version_in
+from loadgen.transport.body import BODY_KEPT_MAX, outcome_of_body, version_in
 from loadgen.transport.channel import Desk, Pool, Tag
 from loadgen.transport.clock import now_ns
 from loadgen.transport.connection import Dialing, Phase, hang_up, outcome_of_error, outcome_of_timeout
@@ -68,7 +68,9 @@ class Connection:
         plan = desk.plan
         self._desk, self.pool, self._context = desk, pool, context
         self._careful = plan.reads_body or plan.version.source is VersionSource.TARGET
-        self._reader = ResponseReader(desk.heads, plan.response_bytes_max, keep_body=plan.reads_body)
+        self._reader = ResponseReader(
+            desk.heads, plan.response_bytes_max, kept_max=BODY_KEPT_MAX if plan.reads_body else 0
+        )
         self._reader.bodiless = plan.targets[0].method == "HEAD"
         self._dialing: Dialing | None = None
         self._sock: socket.socket | None = None

@@ -173,3 +173,9 @@ def pours(head: bytes, part: bytes = b"x" * 65_536) -> Talk:
             connection.sendall(part)
 
     return talk
+
+
+def swallows(connection: socket.socket) -> None:
+    """Take whatever comes and never answer."""
+    while True:
+        received(connection)

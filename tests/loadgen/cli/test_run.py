@@ -27,7 +27,7 @@ from loadgen.core.trust import Trust, TrustLevel
 from tests.loadgen.core.plans import TWO_ARMS, closed, steady
 from tests.loadgen.core.reports import report
 from tests.loadgen.core.snapshots import cell, snapshot, stratum
-from tests.loadgen.servers import OK, Answers, Server, says
+from tests.loadgen.servers import OK, Answers, Server, swallows
 
 INVALID = Closing(trust=Trust(level=TrustLevel.INVALID, reasons=("the generator itself was late",)))
 
@@ -139,7 +139,7 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_once_sums_up_and_twice_ends_at_once(times: int) -> None:
-    with Server(says(b"")) as server:
+    with Server(swallows) as server:
         process = subprocess.Popen(
             [sys.executable, "-m", "loadgen", "run", server.url, "--rate", "50", "-t", "60s"],
             stdout=subprocess.PIPE,

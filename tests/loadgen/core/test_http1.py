@@ -6,7 +6,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadgen.core.http1 import (
-    BODY_KEPT_MAX,
     CHUNK_LINE_MAX,
     HEAD_BYTES_MAX,
     INFORMATIONAL_MAX,
@@ -34,8 +33,8 @@ RESPONSES = {
 }
 
 
-def reader(size_max: int = 1 << 20, *, keep_body: bool = True) -> ResponseReader:
-    return ResponseReader(HeadReader(VersionFrom()), size_max, keep_body=keep_body)
+def reader(size_max: int = 1 << 20, *, kept_max: int = 1 << 20) -> ResponseReader:
+    return ResponseReader(HeadReader(VersionFrom()), size_max, kept_max=kept_max)
 
 
 def feed_all(into: ResponseReader, pieces: list[bytes]) -> list[bool]:
@@ -210,14 +209,14 @@ def test_the_part_of_a_body_that_came_with_its_head_counts_once() -> None:
 
 
 def test_bodies_are_kept_only_when_asked_and_not_without_bound() -> None:
-    read = reader(keep_body=False)
+    read = reader(kept_max=0)
     read.feed(SMALL)
     assert read.body == b""
-    long = reader(BODY_KEPT_MAX * 4)
+    long = reader(4000, kept_max=1000)
     long.feed(OK + b"\r\n")
     for _ in range(3):
-        long.feed(b"x" * BODY_KEPT_MAX)
-    assert len(long.body) == BODY_KEPT_MAX
+        long.feed(b"x" * 500)
+    assert len(long.body) == 1000
 
 
 def test_only_a_body_of_known_length_may_be_counted_down() -> None:

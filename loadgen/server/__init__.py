@@ -1,0 +1,1 @@
+"""A server to practise on: answers as its query parameters say, good and bad."""
