@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from rollout.core.budget import BudgetProblem, expected_failures, ladder_for
 from rollout.core.plan_errors import Problem, problems_from
-from rollout.core.quantities import Unit, format_duration
+from rollout.core.quantities import Unit, format_duration, format_percent
 from rollout.core.spec import (
+    AUTO,
     Check,
     CohortStep,
     Metric,
@@ -32,11 +34,51 @@ def parse_plan(document: Any) -> RolloutPlan:
 
     Raises PlanError listing everything that is wrong, not only the first thing.
     """
+    document = _with_ladder(document)
     shape, plan = problems_from(RolloutPlan, document)
     problems = (*shape, *_ladder_problems(document), *(_sense_problems(plan.spec) if plan else ()))
     if problems or plan is None:
         raise PlanError(problems)
     return plan
+
+
+def _with_ladder(document: Any) -> Any:
+    """The document with the steps that its budget chooses, if it says `steps: auto`.
+
+    Raises PlanError when the rest of the document is wrong or no ladder keeps the budget.
+    """
+    spec = document.get("spec") if isinstance(document, dict) else None
+    if not isinstance(spec, dict) or spec.get("steps") != AUTO:
+        return document
+    problems, plan = problems_from(RolloutPlan, {**document, "spec": {**spec, "steps": [_ANY_STEP]}})
+    if plan is None:
+        raise PlanError(problems)
+    if plan.spec.budget is None:
+        raise PlanError((Problem(("spec", "budget"), "is required with steps: auto"),))
+    try:
+        ladder = ladder_for(plan.spec)
+    except BudgetProblem as problem:
+        raise PlanError((Problem(("spec", "budget", "failedRequests"), str(problem)),)) from problem
+    timeouts = {**(spec.get("timeouts") or {}), "step": format_duration(ladder.timeout_s)}
+    return {**document, "spec": {**spec, "steps": list(ladder.steps), "timeouts": timeouts}}
+
+
+_ANY_STEP = {"weight": 100, "hold": "1s"}
+
+
+def _budget_problems(spec: PlanSpec) -> Iterator[Problem]:
+    """Steps that somebody wrote are held to the budget as well."""
+    where = ("spec", "budget", "failedRequests")
+    if spec.budget is None:
+        return
+    try:
+        expected, rate = expected_failures(spec)
+    except BudgetProblem as problem:
+        yield Problem(where, str(problem))
+        return
+    if expected > spec.budget.failed_requests:
+        shown_rate = format_percent(round(rate, 3))
+        yield Problem(where, f"the steps expect up to {expected:,.0f}, of a canary that fails {shown_rate}")
 
 
 def _ladder_problems(document: Any) -> Iterator[Problem]:
@@ -69,6 +111,7 @@ def _sense_problems(spec: PlanSpec) -> Iterator[Problem]:
             yield Problem((*at, "steps", index, "probe"), "needs spec.load: at weight 0 only synthetic requests arrive")
         if isinstance(step, CohortStep):
             yield from _match_problems((*at, "steps", index, "cohort", "headers"), step.cohort.headers)
+    yield from _budget_problems(spec)
     total_s = sum(step.hold for step in spec.steps)
     if total_s >= spec.timeouts.rollout:
         held, limit = format_duration(total_s), format_duration(spec.timeouts.rollout)

@@ -252,6 +252,25 @@ class OnInconclusive(StrEnum):
     PROMOTE_IF_NO_HARM = "promote-if-no-harm"
 
 
+class Budget(Part):
+    """What a bad canary may cost; with `steps: auto` it chooses the steps. (rollout/core/budget.py)"""
+
+    failed_requests: Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+    """The expected number of users' requests that fail before a canary beyond its limit is back at weight 0."""
+    traffic: Annotated[Rate, Field(gt=0, le=1_000_000)]
+    """Users' requests per second, at the busiest time of a release."""
+
+
+AUTO = "auto"
+
+
+def _or_auto(schema: dict[str, Any]) -> None:
+    """In a document the steps may be the one word; in a plan they are steps."""
+    title, steps = schema.pop("title", None), dict(schema)
+    schema.clear()
+    schema.update({"title": title, "anyOf": [{"const": AUTO}, steps]})
+
+
 class PlanSpec(Part):
     """The body of a RolloutPlan."""
 
@@ -261,7 +280,9 @@ class PlanSpec(Part):
     """The VirtualService named like the service when absent."""
     settle: Annotated[Duration, Field(ge=0, le=600)] = 5.0
     """Requests of the first so many seconds after a weight has arrived are not evidence (cold caches)."""
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX)]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX, json_schema_extra=_or_auto)]
+    """The ladder; "auto" in a document lets the budget choose it."""
+    budget: Budget | None = None
     load: Load | None = None
     checks: Annotated[tuple[Check, ...], Field(min_length=1, max_length=CHECKS_MAX)]
     breaker: Breaker = Breaker()
