@@ -57,12 +57,13 @@ def test_a_good_release_is_promoted_and_a_bad_one_costs_users_nothing(tmp_path: 
     assert "10 calls of the canary in a row failed" in told
 
 
-@pytest.mark.parametrize("scenario", ["errors-20", "slow", "hang", "crash"])
-def test_probes_find_it_before_users_do(tmp_path: Path, scenario: str) -> None:
-    acts, _ = demo(tmp_path / "demo", "--scenario", scenario)
+def test_probes_find_it_before_users_do(tmp_path: Path) -> None:
+    names = ("errors-20", "slow", "hang", "crash")
+    acts, _ = demo(tmp_path / "demo", *(flag for name in names for flag in ("--scenario", name)))
 
-    act = acts[scenario]
-    assert (act["result"], act["failed_user_requests"], act["final_weights"]) == ("rolled_back", 0, {"v1": 100})
+    ends = {(act["result"], act["failed_user_requests"], act["weight_max"]) for act in acts.values()}
+    assert set(acts) == set(names)
+    assert ends == {("rolled_back", 0, 0.0)}
 
 
 def test_without_probes_a_dead_canary_costs_twenty_requests_at_most(tmp_path: Path) -> None:
