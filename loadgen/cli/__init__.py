@@ -7,6 +7,8 @@ import click
 
 VERBS = {
     "run": "Run a load test and report on it.",
+    "report": "Show a saved report: text, JSON, CSV or HTML.",
+    "compare": "Compare two reports, or two versions of one.",
     "curl": "Send one request and show the answer.",
     "serve": "Answer requests as told: an echo server with faults.",
     "fortio": "Be fortio: load or curl with its flags and its text.",

@@ -23,7 +23,7 @@ from loadgen.cli.units import THRESHOLD_TYPE
 from loadgen.core.codec import to_json
 from loadgen.core.plan import Plan
 from loadgen.core.report import Report
-from loadgen.core.summary import summary_of
+from loadgen.core.summary import document_of, summary_of
 from loadgen.core.threshold import Verdict, judge
 from loadgen.core.trust import TrustLevel
 from loadgen.session import LoadSession
@@ -125,20 +125,11 @@ def save(file: Path, report: Report) -> None:
 def as_json(report: Report, verdicts: list[Verdict]) -> str:
     """Write the summary and the whole report for programs."""
     document = {
-        "summary": finite(to_json(summary_of(report))),
+        "summary": document_of(summary_of(report)),
         "thresholds": [{"threshold": one.threshold.text, "value": one.value, "passed": one.passed} for one in verdicts],
         "report": to_json(report),
     }
     return json.dumps(document, allow_nan=False)
-
-
-def finite(value: object) -> object:
-    """JSON has no infinity: an interval's end that the data do not reach is null."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return None if value in (float("inf"), float("-inf")) else value
 
 
 def exit_of(report: Report, verdicts: list[Verdict]) -> Exit:

@@ -29,11 +29,6 @@ class Group:
     outcome: Outcome
     status: int
 
-    @property
-    def failed(self) -> bool:
-        """Whether these requests count against somebody."""
-        return is_failure(self.outcome)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -97,6 +92,7 @@ class Ledger:
     def __init__(self, arms: tuple[str, ...], recent: int) -> None:
         self.arms = arms
         self._groups: list[Group] = []
+        self._facts: list[tuple[bool, bool]] = []  # of each group: whether it was sent, and whether it went well
         self._numbers: dict[tuple[str, Outcome, int], int] = {}
         self._versions: set[str] = set()
         self._rows: dict[tuple[int, int, str], Row] = {}
@@ -117,11 +113,12 @@ class Ledger:
         if number is None:
             number = self._numbers[key] = len(self._groups)
             self._groups.append(Group(version=version, outcome=outcome, status=status))
+            self._facts.append((outcome not in UNSENT, not is_failure(outcome)))
         return number
 
     def failed(self, group: int) -> bool:
         """Whether a group's requests count against somebody."""
-        return self._groups[group].failed
+        return not self._facts[group][1]
 
     def row(self, arm: int, stratum: int, target: str = "") -> Row:
         """Give the row of an arm in a stratum."""
@@ -133,13 +130,14 @@ class Ledger:
 
     def record(self, row: Row, group: int, response_ns: int, service_ns: int) -> None:
         """Write one request down: the way that need not be fast."""
-        outcome = self._groups[group].outcome
-        bump(row[group], 0 if outcome in UNSENT else bucket_of(max(response_ns, 0)))
-        if outcome in UNSENT:
+        is_sent, is_good = self._facts[group]
+        if not is_sent:
+            bump(row[group], 0)
             return
+        bump(row[group], bucket_of(max(response_ns, 0)))
         if service_ns != response_ns:  # in a closed loop they are one, and written once
             bump(row.service[group], bucket_of(max(service_ns, 0)))
-        row.recent(-response_ns if is_failure(outcome) else response_ns)
+        row.recent(response_ns if is_good else -response_ns)
 
     def take(self) -> tuple[Stratum, ...]:
         """Hand over what was written since the last look, and forget rows that are closed."""

@@ -4,7 +4,9 @@ Latency is the response time: from when a request was due, with every request in
 """
 
 from dataclasses import dataclass
+from typing import cast
 
+from loadgen.core.codec import to_json
 from loadgen.core.histogram import Histogram, lower_edge_ns
 from loadgen.core.interval import Interval, quantile_interval
 from loadgen.core.ledger import Cell
@@ -73,6 +75,20 @@ def summary_of(report: Report) -> Summary:
         trust=report.closing.trust,
         interrupted=report.closing.interrupted,
     )
+
+
+def document_of(summary: Summary) -> dict[str, object]:
+    """Give the summary's JSON shape. JSON has no infinity: an interval's end that the data do not reach is null."""
+    return {name: finite(value) for name, value in cast("dict[str, object]", to_json(summary)).items()}
+
+
+def finite(value: object) -> object:
+    """Replace infinities by null, however deep."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if value in (float("inf"), float("-inf")) else value
 
 
 def sending_s(report: Report) -> float:

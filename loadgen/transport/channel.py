@@ -134,17 +134,13 @@ class Desk:
     def failed(self, channel: Channel, row: Row, sent: int, tag: Tag | None, outcome: Outcome) -> int:
         """Write a request down that got no response."""
         at_ns = now_ns()
-        self.finish(row, self.ledger.group("", outcome, 0), channel.due, sent, at_ns)
+        self.ledger.record(row, self.ledger.group("", outcome, 0), at_ns - channel.due, at_ns - sent)
         if tag is not None:
             self.ended(tag, row, at_ns - channel.due, failed=True)
         if outcome is Outcome.CLIENT:
             self.counters.client_errors += 1
         self.counters.transport_failures += 1
         return at_ns
-
-    def finish(self, row: Row, group: int, due: int, sent: int, at_ns: int) -> None:
-        """Write a request down whatever came of it, the slow way."""
-        self.ledger.record(row, group, at_ns - due, at_ns - sent)
 
     def ended(self, tag: Tag, row: Row, response_ns: int, *, failed: bool) -> None:
         """Keep what is kept of single requests: the slowest ones' trace ids, and pairs."""

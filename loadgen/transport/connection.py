@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -59,6 +60,15 @@ class Owner(Handler, Protocol):
 
     def not_opened(self, outcome: Outcome) -> None:
         """There is no connection."""
+
+
+class Flushing:
+    """The handler of a connection whose request does not fit into the socket's buffer yet."""
+
+    __slots__ = ("readable",)
+
+    def __init__(self, flushing: Callable[[], int]) -> None:
+        self.readable = flushing
 
 
 class Dialing:

@@ -1,0 +1,1 @@
+"""The load generator against its peers: one server, interleaved rounds, ratios of requests per CPU-second."""

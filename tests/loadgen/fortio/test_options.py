@@ -14,8 +14,7 @@ def head_of(*flags: str) -> tuple[list[str], bytes]:
 
 def test_the_tutorials_flags_are_read() -> None:
     options = options_of(["-c", "3", "-qps", "0", "-n", "20", "-loglevel", "Warning", "http://httpbin:8000/get"])
-    assert [options[name] for name in ("c", "qps", "n")] == [3, 0.0, 20]
-    assert int(options.level) == 3
+    assert (options["c"], options["qps"], options["n"], options.level) == (3, 0.0, 20, 3)
     assert list(options.percentiles) == [50, 75, 90, 99, 99.9]
     assert not options.assumed_http
 
