@@ -82,6 +82,8 @@ def demo(
     except (ChildFailed, Unavailable, Refused) as error:
         raise Failed(str(error), hint=f"logs are in {work}") from error
     except KeyboardInterrupt:
+        if directory is None:
+            shutil.rmtree(work, ignore_errors=True)
         say("stopped; nothing is left running")
         return Exit.INTERRUPTED
     finally:

@@ -122,14 +122,14 @@ def delete(directory: Path, files: tuple[Path, ...]) -> int:
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
 @click.option("-n", "--namespace", default="bookinfo", show_default=True)
-@click.option("-o", "--output", type=click.Choice(list(Format)), default=Format.TABLE)
-def get(directory: Path, kind: str | None, name: str | None, namespace: str, output: Format) -> int:
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+def get(directory: Path, kind: str | None, name: str | None, namespace: str, output: str) -> int:
     """Show the documents, or the one of KIND and NAME."""
     found = [raw for raw in _checked(lambda: _opened(directory).documents()) if _is_meant(raw, kind, name, namespace)]
     if name and not found:
         raise Failed(f"there is no {kind} {namespace}/{name}")
-    if output in (Format.JSON, Format.YAML):
-        write_document(found[0] if name else {"kind": "List", "items": found}, output)
+    if output != Format.TABLE:
+        write_document(found[0] if name else {"kind": "List", "items": found}, Format(output))
         return Exit.OK
     for raw in found:
         metadata = raw["metadata"]

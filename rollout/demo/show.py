@@ -76,9 +76,12 @@ class Show:
         before = await self._audience.settled()
         watch = self._watcher.begin()
         began = time.monotonic()  # noqa: TID251 - a stop-watch
-        async with aiohttp.ClientSession(self._stage.daemon_url, trust_env=False) as session:
-            rollout = await self._started(session, name, steps)
-            rollout = await self._followed(session, rollout)
+        try:
+            async with aiohttp.ClientSession(self._stage.daemon_url, trust_env=False) as session:
+                rollout = await self._started(session, name, steps)
+                rollout = await self._followed(session, rollout)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"the daemon has no result to tell: {str(error) or type(error).__name__}") from error
         ended = time.monotonic()  # noqa: TID251 - a stop-watch
         await self._canary.play(ScenarioName.HEALTHY)
         users = (await self._audience.settled()).since(before)
@@ -108,7 +111,10 @@ class Show:
                 await self._programme.follow(rollout)
                 await asyncio.sleep(POLL_S)
                 async with session.get(f"/api/v1/rollouts/{rollout['id']}") as answer:
-                    rollout = await answer.json()
+                    document = await answer.json()
+                    if answer.status >= 400:
+                        raise Unavailable(f"the daemon does not know the rollout any more: {document.get('detail')}")
+                    rollout = document
         await self._programme.follow(rollout)
         return rollout
 
