@@ -7,6 +7,7 @@ the same numbers.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf, log
 from typing import TypeVar
 
 from rollout.core.evidence import Counts, Stratum
@@ -26,6 +27,11 @@ from rollout.core.spec import Source
 from rollout.core.trials import Trial, TrialKind
 
 ERROR_FLOOR = 0.001  # an increase of errors that stay below one in a thousand is never harm
+GROWTH_MAX_UNKNOWN = log(20)
+"""What one stratum may add to a bet on errors before their burstiness is known: two such strata do not convict by
+chance, and one of them does not convict at all."""
+STRATA_KNOWN = {Source.LOAD: 30, Source.PROMETHEUS: 8}
+"""Strata after which it is known: the prior of dispersion.py; and two minutes of scrapes, each of which holds more."""
 TAU_EVERY_S = 30.0  # how often the stable quantile that canary requests are held to is measured anew
 TAU_REQUESTS_MIN = 100  # fewer measured requests give no quantile worth betting on
 TAU_REQUESTS_MAX = 2000  # more make no better quantile, and the state larger
@@ -146,18 +152,31 @@ class Evidence:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Caution:
+    """How much of a stratum's errors counts, for they may come in bursts. Known before the stratum is."""
+
+    eta: float
+    growth_max: float
+
+
+NO_CAUTION = _Caution(eta=1.0, growth_max=inf)
+
+
 def fold(evidence: Evidence, trials: Iterable[Trial], source: Source, stratum: Stratum, steps: int) -> Evidence:
     """Add one stratum of *source* to its totals and to every trial that reads it."""
     part = evidence.of(source)
+    is_known = part.tempering.canary.strata >= STRATA_KNOWN[source]
+    caution = _Caution(eta=part.tempering.eta, growth_max=inf if is_known else GROWTH_MAX_UNKNOWN)
     trials = [trial for trial in trials if trial.source is source]
     limits, ratios = dict(evidence.limits), dict(evidence.ratios)
     exceeds, buckets = dict(evidence.exceeds), dict(evidence.buckets)
     for trial in trials:
         match trial.kind:
             case TrialKind.ERROR_LIMIT | TrialKind.LATENCY_LIMIT:
-                limits[trial.key] = _fold_limit(limits.get(trial.key), trial, stratum, part.tempering.eta, steps)
+                limits[trial.key] = _fold_limit(limits.get(trial.key), trial, stratum, caution, steps)
             case TrialKind.ERROR_GROWTH | TrialKind.ERROR_POINTS:
-                ratios[trial.key] = _fold_ratio(ratios.get(trial.key), trial, stratum, part, steps)
+                ratios[trial.key] = _fold_ratio(ratios.get(trial.key), trial, stratum, part, caution, steps)
             case TrialKind.LATENCY_GROWTH | TrialKind.LATENCY_SHIFT:
                 exceeds[trial.key] = _fold_exceed(exceeds.get(trial.key), trial, stratum, part.taus, steps)
             case TrialKind.BUCKET_GROWTH:
@@ -198,7 +217,9 @@ def _kept(source: Source, arm: Counts) -> Counts:
             return arm
 
 
-def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, eta: float, steps: int) -> LimitEvidence:
+def _fold_limit(
+    kept: LimitEvidence | None, trial: Trial, stratum: Stratum, caution: _Caution, steps: int
+) -> LimitEvidence:
     p0 = trial.limit if trial.quantile is None else 1 - trial.quantile
     kept = kept or LimitEvidence(
         harm=SloE.fresh(Side.HARM, p0=p0, starts_planned=steps),
@@ -210,14 +231,14 @@ def _fold_limit(kept: LimitEvidence | None, trial: Trial, stratum: Stratum, eta:
         surely = maybe = _errors(stratum.canary)
         stable = _errors(stratum.stable)
     else:
-        eta = 1.0  # measured on errors, and about errors
+        caution = NO_CAUTION  # it is about errors
         surely, maybe = _beyond(stratum.canary, trial, trial.limit)
         stable, _ = _beyond(stratum.stable, trial, trial.limit)
     return LimitEvidence(
-        harm=kept.harm.after(surely, eta=eta),
-        worse=kept.worse.after(surely, stable, eta=eta),
-        accept=kept.accept.after(maybe, eta=eta),
-        stable=kept.stable.after(stable, eta=eta),
+        harm=kept.harm.after(surely, eta=caution.eta, growth_max=caution.growth_max),
+        worse=kept.worse.after(surely, stable, eta=caution.eta, growth_max=caution.growth_max),
+        accept=kept.accept.after(maybe, eta=caution.eta),
+        stable=kept.stable.after(stable, eta=caution.eta, growth_max=caution.growth_max),
     )
 
 
@@ -240,7 +261,7 @@ def _beyond(arm: Counts, trial: Trial, limit_s: float) -> tuple[Tally, Tally]:
 
 
 def _fold_ratio(
-    kept: RatioEvidence | None, trial: Trial, stratum: Stratum, part: SourceEvidence, steps: int
+    kept: RatioEvidence | None, trial: Trial, stratum: Stratum, part: SourceEvidence, caution: _Caution, steps: int
 ) -> RatioEvidence:
     harm_ratio, accept_ratio = _tolerated(trial, part)
     kept = kept or RatioEvidence(
@@ -248,11 +269,11 @@ def _fold_ratio(
         floor=SloE.fresh(Side.HARM, p0=ERROR_FLOOR, starts_planned=steps),
         accept=RatioE.fresh(Side.ACCEPT, psi0=accept_ratio),
     )
-    canary, stable, eta = _errors(stratum.canary), _errors(stratum.stable), part.tempering.eta
+    canary, stable, growth_max = _errors(stratum.canary), _errors(stratum.stable), caution.growth_max
     return RatioEvidence(
-        harm=kept.harm.after(canary, stable, eta=eta, psi0=harm_ratio),
-        floor=kept.floor.after(canary, eta=eta),
-        accept=kept.accept.after(canary, stable, eta=eta, psi0=accept_ratio),
+        harm=kept.harm.after(canary, stable, eta=caution.eta, psi0=harm_ratio, growth_max=growth_max),
+        floor=kept.floor.after(canary, eta=caution.eta, growth_max=growth_max),
+        accept=kept.accept.after(canary, stable, eta=caution.eta, psi0=accept_ratio),
     )
 
 

@@ -42,8 +42,8 @@ class SloE(EProcess):
         alternatives = len(_share_bets(side, p0)) + (side is Side.ACCEPT)
         return cls(side=side, p0=p0, stakes=Stakes.fresh(alternatives, starts_planned))
 
-    def after(self, version: Tally, *, eta: float = 1.0) -> Self:
-        """The evidence after one more stratum of one version, tempered by `eta`."""
+    def after(self, version: Tally, *, eta: float = 1.0, growth_max: float = inf) -> Self:
+        """The evidence after one more stratum of one version, tempered by `eta` and capped."""
         check_share(version)
         if not version.exposure:
             return self
@@ -51,7 +51,7 @@ class SloE(EProcess):
         growth: list[float | None] = [bad * lost + good * kept for lost, kept in _share_bets(self.side, self.p0)]
         if self.side is Side.ACCEPT:
             growth.append(None if bad else -good * log1p(-self.p0))
-        return type(self)(side=self.side, p0=self.p0, stakes=self.stakes.after(growth, eta))
+        return type(self)(side=self.side, p0=self.p0, stakes=self.stakes.after(growth, eta, growth_max))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,8 +47,10 @@ class RatioE(EProcess):
         alternatives = len(_GRIDS[side]) + (side is Side.ACCEPT)
         return cls(side=side, psi0=psi0, stakes=Stakes.fresh(alternatives, starts_planned))
 
-    def after(self, canary: Tally, stable: Tally, *, eta: float = 1.0, psi0: float | None = None) -> Self:
-        """The evidence after one more stratum, tempered by `eta`; `psi0` replaces the tolerated ratio in it alone.
+    def after(
+        self, canary: Tally, stable: Tally, *, eta: float = 1.0, psi0: float | None = None, growth_max: float = inf
+    ) -> Self:
+        """The evidence after one more stratum, tempered and capped; `psi0` replaces the tolerated ratio in it alone.
 
         A stratum that lacks one arm, or in which nothing happened, says nothing about the ratio.
         """
@@ -67,7 +69,7 @@ class RatioE(EProcess):
         ]
         if self.side is Side.ACCEPT:
             growth.append(None if won else -events * log1p(-share))
-        return type(self)(side=self.side, psi0=self.psi0, stakes=self.stakes.after(growth, eta))
+        return type(self)(side=self.side, psi0=self.psi0, stakes=self.stakes.after(growth, eta, growth_max))
 
 
 def _check_ratio(psi0: float) -> None:

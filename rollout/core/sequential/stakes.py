@@ -14,7 +14,8 @@ All starts see the same growth from then on, so their stakes on one alternative 
 a fresh 1 to each stake, and costs nothing afterwards.
 
 Tempering. A stake grows by exp(growth)^η with 0 < η <= 1. By Jensen's inequality E[X^η] <= E[X]^η <= 1: any η that was
-fixed before the stratum keeps the promise, and errors that come in bursts need it (dispersion.py).
+fixed before the stratum keeps the promise, and errors that come in bursts need it (dispersion.py). The first burst,
+though, comes before anything is known of bursts. So growth may be capped: min(X, c) <= X, and the promise is kept.
 
 Sources: Howard, Ramdas, McAuliffe, Sekhon, "Time-uniform Chernoff bounds via nonnegative supermartingales" (2020);
 Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting" (2024) for mixtures of bets.
@@ -88,13 +89,13 @@ class Stakes:
         """One unit of capital on each alternative, nothing won or lost yet."""
         return cls(logs=(0.0,) * alternatives, starts_planned=starts_planned)
 
-    def after(self, growth: Iterable[float | None], eta: float) -> Self:
+    def after(self, growth: Iterable[float | None], eta: float, growth_max: float = inf) -> Self:
         """Each stake after a stratum that alternative k explains exp(growth[k]) times as well as H0 does."""
         if not 0 < eta <= 1:
             raise ValueError(f"a temper lies in (0, 1], not {eta}")
         logs = tuple(
             [
-                None if stake is None or grown is None else stake + eta * grown
+                None if stake is None or grown is None else stake + eta * min(grown, growth_max)
                 for stake, grown in zip(self.logs, growth, strict=True)
             ]
         )
