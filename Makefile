@@ -35,7 +35,7 @@ demo: setup
 
 test: setup lint
 	@mkdir -p build
-	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(TESTS)
 
 lint: $(STAMP)
 	@mkdir -p build

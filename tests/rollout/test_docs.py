@@ -1,4 +1,4 @@
-"""The plan reference names every key there is, and no other; and the pages lead to each other."""
+"""The references name every key, setting and exit code there is, and no other; and the pages lead to each other."""
 
 import re
 import typing
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from rollout.cli.exit_codes import MEANINGS
 from rollout.core.spec import RolloutPlan
+from rollout.settings import ENVIRONMENT_PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/plan.md").read_text()
@@ -38,6 +40,29 @@ def test_every_documented_key_exists() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
 
     assert documented <= keys_of(RolloutPlan)
+
+
+def test_every_setting_is_documented_with_its_flag_variable_and_default() -> None:
+    page = (ROOT / "docs/reference/settings.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `--([\w-]+)` \| `(\w+)` \| `?([^|`]+?)`? \|", page, re.MULTILINE)
+
+    assert rows == [
+        (
+            field.alias,
+            name.replace("_", "-"),
+            ENVIRONMENT_PREFIX + name.upper(),
+            "none" if field.default is None else str(field.default),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def test_every_exit_code_is_documented() -> None:
+    page = (ROOT / "docs/reference/exit-codes.md").read_text()
+
+    assert re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE) == [
+        (str(int(code)), meaning) for code, meaning in MEANINGS.items()
+    ]
 
 
 def test_every_link_of_the_documentation_leads_somewhere() -> None:

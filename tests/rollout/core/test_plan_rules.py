@@ -49,7 +49,7 @@ def test_all_problems_are_listed_at_once_with_their_paths() -> None:
 
 
 Edit = tuple[tuple[str | int, ...], Any]
-ABSENT = object()
+ABSENT = "(absent)"
 
 
 @pytest.mark.parametrize(
