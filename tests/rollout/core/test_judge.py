@@ -71,20 +71,20 @@ def test_harm_is_told_with_both_versions_numbers() -> None:
 
 
 def test_a_handful_of_requests_convicts_nobody() -> None:
-    few = (replace(strata(1)[0], canary=counts(4, 4)),)
+    few = strata(4, canary=(1, 1))
 
     assert judged(plan(ERRORS), *few).verdict is Verdict.INCONCLUSIVE
 
 
 def test_five_failures_are_a_handful_too_many() -> None:
-    dead = (replace(strata(1)[0], canary=counts(5, 5)),)
+    dead = strata(5, canary=(1, 1))
 
     assert judged(plan(ERRORS), *dead).verdict is Verdict.FAIL
 
 
 def test_the_budget_for_false_alarms_is_shared_by_all_checks() -> None:
     many = [{"name": f"q{i}", "source": "load", "metric": "latency", "max": f"{i + 1}s"} for i in range(5)]
-    edge = strata(1, stable=(600, 0), canary=(60, 6))
+    edge = strata(2, stable=(300, 0), canary=(30, 3))
 
     alone, among_many = judged(plan(ERRORS), *edge), judged(plan(ERRORS, *many), *edge)
 
