@@ -247,8 +247,8 @@ def test_blindness_is_told_and_never_passes() -> None:
 def test_a_check_that_may_be_ignored_holds_nothing_up_but_still_convicts() -> None:
     optional = USERS | {"onNoData": "ignore"}
 
-    assert not judge(plan(optional), blind(), weight=50).is_blind
-    bad = judged(plan(optional), *strata(10, canary=(25, 5)), source=Source.PROMETHEUS)
+    assert not judge(plan(optional, ERRORS), blind(), weight=50).is_blind
+    bad = judged(plan(optional, ERRORS), *strata(10, canary=(25, 5)), source=Source.PROMETHEUS)
     assert bad.verdict is Verdict.FAIL
 
 
@@ -281,10 +281,10 @@ def test_a_custom_value_is_held_to_plain_limits_with_patience(
 def test_a_custom_check_that_may_be_ignored_waits_for_no_value() -> None:
     optional = {key: kept for key, kept in QUERY.items() if key != "max"} | {"onNoData": "ignore"}
 
-    judgement = judge(plan(optional), Evidence(), weight=50)
+    judgement = judged(plan(optional, ERRORS), *strata(16))
 
     assert judgement.verdict is Verdict.PASS
-    assert only(judge(plan(optional), value(2), weight=50)).limit == 1
+    assert [finding.limit for finding in judgement.findings] == [0.01, 1]
 
 
 def test_the_verdict_of_a_plan_with_queries_alone_bets_on_nothing() -> None:
