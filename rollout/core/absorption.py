@@ -10,7 +10,7 @@ from rollout.core.judge import Judgement, judge
 from rollout.core.ledger import Evidence, SourceEvidence, ValueEvidence, fold
 from rollout.core.observation import LoadView, MetricsView, Observation, Trust
 from rollout.core.phase import State
-from rollout.core.spec import PlanSpec, QueryCheck, RolloutSpec, Source
+from rollout.core.spec import OnNoData, PlanSpec, QueryCheck, RolloutSpec, Source
 from rollout.core.trials import trials_of
 
 LOAD_STALE_S = 5.0  # strata of a second, plus the slowest request, plus scheduling
@@ -72,7 +72,10 @@ def _load(spec: RolloutSpec, state: State, evidence: Evidence, view: LoadView | 
         return evidence.with_source(Source.LOAD, replace(_blind(part, now), cursor=newest))
     for stratum in view.strata:
         evidence = _counted(spec, state, evidence, Source.LOAD, stratum)
-    return evidence.with_source(Source.LOAD, _seen(evidence.load, state, now, LOAD_STALE_S + spec.plan.load.timeout))
+    part = evidence.load
+    return evidence.with_source(
+        Source.LOAD, _seen(part, part.cursor, state, now, LOAD_STALE_S + spec.plan.load.timeout)
+    )
 
 
 def _metrics(spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsView | None, now: float) -> Evidence:
@@ -86,10 +89,15 @@ def _metrics(spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsV
         stratum = stratum_from(view.requests, view.buckets or (), stable=spec.stable, canary=spec.canary, since=since)
         if stratum is not None:
             evidence = _counted(spec, state, evidence, Source.PROMETHEUS, stratum)
-        part = _seen(evidence.prometheus, state, now, METRICS_STALE_S)
-    else:
-        part = replace(part, blind_since=None)
-    return replace(evidence.with_source(Source.PROMETHEUS, part), values=_values(spec, state, evidence, view))
+    part, values = evidence.prometheus, _values(spec, state, evidence, view, now)
+    newest = [part.cursor] if view.requests is not None else []
+    newest += [values[name].at if name in values else 0.0 for name in _required_queries(spec.plan)]
+    part = _seen(part, min(newest, default=now), state, now, METRICS_STALE_S)
+    return replace(evidence.with_source(Source.PROMETHEUS, part), values=values)
+
+
+def _required_queries(plan: PlanSpec) -> list[str]:
+    return [one.name for one in plan.checks if isinstance(one, QueryCheck) and one.on_no_data is OnNoData.HOLD]
 
 
 def _needs_metrics(plan: PlanSpec) -> bool:
@@ -107,13 +115,21 @@ def _counted(spec: RolloutSpec, state: State, evidence: Evidence, source: Source
     return fold(evidence, trials_of(spec.plan), source, stratum, steps=len(spec.steps))
 
 
-def _values(spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsView) -> dict[str, ValueEvidence]:
-    kept = dict(evidence.values)
+def _values(
+    spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsView, now: float
+) -> dict[str, ValueEvidence]:
+    """The latest of each query. What was good once does not stay good by silence: a query that the step needs becomes
+    blindness, dated from its latest value (_metrics), and one whose silence is ignored is forgotten."""
+    required = _required_queries(spec.plan)
+    kept = {
+        name: value for name, value in evidence.values.items() if name in required or now - value.at <= METRICS_STALE_S
+    }
     for check in spec.plan.checks:
         sample = view.values.get(check.name)
         if isinstance(check, QueryCheck) and sample is not None and state.arrived is not None:
             before = kept.get(check.name)
-            if sample[0] >= state.arrived + spec.plan.settle and (before is None or sample[0] > before.at):
+            oldest = max(state.arrived + spec.plan.settle, now - METRICS_STALE_S)
+            if sample[0] >= oldest and (before is None or sample[0] > before.at):
                 kept[check.name] = _judged_value(check, sample, before)
     return kept
 
@@ -130,9 +146,9 @@ def _blind(part: SourceEvidence, now: float) -> SourceEvidence:
     return part if part.blind_since is not None else replace(part, blind_since=now)
 
 
-def _seen(part: SourceEvidence, state: State, now: float, stale_after_s: float) -> SourceEvidence:
+def _seen(part: SourceEvidence, newest: float, state: State, now: float, stale_after_s: float) -> SourceEvidence:
     """The source answers: but does it say anything new?"""
-    newest = max(part.cursor, state.arrived or 0.0)
+    newest = max(newest, state.arrived or 0.0)
     if now - newest > stale_after_s:
         return _blind(part, newest + stale_after_s)
     return replace(part, blind_since=None)

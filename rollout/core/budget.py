@@ -46,9 +46,10 @@ TIMEOUTS_S = (600.0, 300.0, 180.0, 120.0, 90.0, 60.0)
 SPEND = 0.8  # of what is left of the budget, at each step
 HOLD_S_MIN = 10.0
 HOLD_OF_STEP_MAX = 0.7  # the rest of a step's time is for a good canary that fails once or twice
-LAG_S = {Source.LOAD: 3.0, Source.PROMETHEUS: 32.0}
-"""From the end of the warm-up to the first evidence: a second for a stratum to close; two scrapes, of which the first
-overlaps the warm-up. Then a second for the decision and one for the proxies."""
+LAG_S = {Source.LOAD: 3.0, Source.PROMETHEUS: 47.0}
+"""From the end of the warm-up to evidence that may convict: a second for a stratum to close; three scrapes, of which
+the first overlaps the warm-up and the second alone convicts nobody (ledger.py, GROWTH_MAX_UNKNOWN). Then a second for
+the decision and one for the proxies."""
 STABLE_SHARE = 0.1  # the stable version is presumed to fail a tenth as often as the limit allows
 
 

@@ -31,7 +31,7 @@ def stratum_from(
 
     requests are istio_requests_total, buckets istio_request_duration_milliseconds_bucket (ms), with their labels.
     """
-    requests, buckets = tuple(requests), tuple(buckets)
+    requests, buckets = as_callers_saw(requests), as_callers_saw(buckets)
     until = newest_common_time((*requests, *buckets))
     if until is None or until <= since:
         return None
@@ -55,6 +55,25 @@ def stratum_from(
             below[arm][float(series.labels["le"]) / 1000] += count
     arms = {arm: Counts(requests=total[arm], failures=failed[arm], latency=_counts(below[arm])) for arm in Arm}
     return Stratum(start=since, end=until, stable=arms[Arm.STABLE], canary=arms[Arm.CANARY])
+
+
+def as_callers_saw(series: Iterable[Series]) -> tuple[Series, ...]:
+    """Each request once: as its caller's proxy reports it, or the destination's where the caller has none.
+
+    A request that reached a pod is reported by both. One that did not (no healthy upstream, overflow, refused) is
+    reported by the source alone, and one from a caller without a proxy by the destination alone.
+    """
+    series = tuple(series)
+    telling = {_caller(one) for one in series if one.labels.get("reporter") != DESTINATION}
+    return tuple(one for one in series if one.labels.get("reporter") != DESTINATION or _caller(one) not in telling)
+
+
+DESTINATION = "destination"
+
+
+def _caller(series: Series) -> tuple[str, str]:
+    labels = series.labels
+    return labels.get("source_workload_namespace", UNKNOWN), labels.get("source_workload", UNKNOWN)
 
 
 def newest_common_time(series: Iterable[Series]) -> float | None:

@@ -12,6 +12,7 @@ from rollout.core.spec import (
     Check,
     CohortStep,
     Metric,
+    OnNoData,
     PlanSpec,
     ProbeStep,
     QueryCheck,
@@ -116,6 +117,8 @@ def _sense_problems(spec: PlanSpec) -> Iterator[Problem]:
     if total_s >= spec.timeouts.rollout:
         held, limit = format_duration(total_s), format_duration(spec.timeouts.rollout)
         yield Problem((*at, "timeouts", "rollout"), f"is {limit}, but the steps alone are held for {held}")
+    if all(check.on_no_data is OnNoData.IGNORE for check in spec.checks):
+        yield Problem((*at, "checks"), "all say onNoData: ignore, so a release would pass without any evidence")
     names: set[str] = set()
     for index, check in enumerate(spec.checks):
         where = (*at, "checks", index)

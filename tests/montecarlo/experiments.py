@@ -23,6 +23,7 @@ SLOWDOWNS = {
     "tail": Slowdown(share=0.02, factor=7.93),
 }
 _PROBES = 0.5
+LATENCY_RUNS = 400
 _NEVER: Any = {"accepts": False, "stratum_s": 30, "bucket_width": 1.024}  # the same bets, sooner
 SCENARIOS = {
     "good": Scenario(),
@@ -36,9 +37,14 @@ SCENARIOS = {
     "errors 1 %": Scenario(rate=0.01),
     "errors 1 %, no increase tolerated": Scenario(rate=0.01, plan=NO_INCREASE),
     "errors 2 %": Scenario(rate=0.02),
+    "errors 2 %, no increase tolerated": Scenario(rate=0.02, plan=NO_INCREASE),
     "errors 5 %": Scenario(rate=0.05),
     "errors 5 %, 10 rps": Scenario(rps=10, rate=0.05),
+    "errors 5 %, 10 rps, no increase tolerated": Scenario(rps=10, rate=0.05, plan=NO_INCREASE),
     "errors 5 %, 10 rps, probes": Scenario(rps=10, rate=0.05, probe_split=_PROBES),
+    "errors 5 %, 10 rps, probes, no increase tolerated": Scenario(
+        rps=10, rate=0.05, probe_split=_PROBES, plan=NO_INCREASE
+    ),
     "latency x1.2": Scenario(slowdown=SLOWDOWNS["x1.2"]),
     "latency x1.5": Scenario(slowdown=SLOWDOWNS["x1.5"]),
     "latency x2": Scenario(slowdown=SLOWDOWNS["x2"]),
@@ -136,7 +142,7 @@ def _latency() -> Iterator[_Draft]:
     for name, weight, tolerated in published.LATENCY:
         row = partial(
             latency.time_to_detect,
-            runs=400,
+            runs=LATENCY_RUNS,
             weight=weight,
             slowdown=SLOWDOWNS[name],
             tolerated=tolerated,
@@ -145,7 +151,7 @@ def _latency() -> Iterator[_Draft]:
         yield "latency", f"{name}, {per_cent(weight)}, δ = {tolerated:g}", row
     for weight, tolerated in published.LATENCY_ACCEPT:
         accept = partial(latency.time_to_detect, slowdown=NO_SLOWDOWN, side=Side.ACCEPT)
-        row = partial(accept, runs=400, weight=weight, tolerated=tolerated)
+        row = partial(accept, runs=LATENCY_RUNS, weight=weight, tolerated=tolerated)
         yield "latency accepted", f"{per_cent(weight)}, δ = {tolerated:g}", row
     half_an_hour = partial(latency.time_to_detect, runs=1500, seconds=1800)
     for weight in (0.05, 0.5):

@@ -86,8 +86,13 @@ def test_a_broken_promise_shows() -> None:
         gates._same_share("share", 0.5, 0.3, 400),
         gates._same_median("median", 120, 100, 1),
         gates._same_median("never", 120, float("inf"), 1),
+        gates._no_less("share", 0.3, 0.5, 400),
+        gates._no_later("median", 140, 100, 1, 200),
     ]
 
+    better = [gates._no_less("share", 0.9, 0.5, 400), gates._no_later("median", 10, 100, 1, 200)]
+
     assert not [gate for gate in broken if gate.holds]
+    assert all(gate.holds for gate in better)
     assert '"holds": false' in as_json({}, broken)
     assert '"holds": false' not in as_json({}, [kept])

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from rollout.core.absorption import LOAD_STALE_S, METRICS_STALE_S, absorb, judgement_of, new_state
 from rollout.core.breaker import Arm, BreakerState, Outcome
 from rollout.core.judge import Verdict
 from rollout.core.observation import LoadView, MetricsView, Observation, Series, Trust
 from rollout.core.phase import Phase, State
+from rollout.core.spec import RolloutSpec
 from tests.rollout.core.worlds import NOW, seen, short_spec, spec, state_of, strata
 
 SPEC = short_spec(settle="5s")
@@ -130,7 +133,7 @@ def test_prometheus_gone_or_in_trouble_is_blindness_and_its_return_is_sight() ->
 def test_scrapes_that_stopped_are_blindness_too() -> None:
     state = metrics(NOW + 10, MetricsView(requests=requests(NOW + 10, 10)))
 
-    later = metrics(NOW + 100, MetricsView(requests=requests(NOW + 10, 10)), state)
+    later = metrics(NOW + 100, MetricsView(requests=requests(NOW + 10, 10), values={"q": (NOW + 100, 1)}), state)
 
     assert later.evidence.prometheus.blind_since == NOW + 10 + METRICS_STALE_S
 
@@ -156,6 +159,42 @@ def test_a_plan_of_queries_alone_sees_as_long_as_it_is_answered() -> None:
 
     assert blind.evidence.prometheus.blind_since == NOW + 1
     assert judgement_of(only, sighted).verdict is Verdict.PASS
+
+
+QUERY = {"name": "q", "source": "prometheus", "query": "x", "max": 3}
+
+
+def answered(of: RolloutSpec, state: State, now: float, sample: tuple[float, float] | None) -> State:
+    return absorb(of, state, seen(50, load=None, metrics=MetricsView(values={"q": sample})), now)
+
+
+@pytest.mark.parametrize("silence", [None, (NOW + 10, 1.0)], ids=["empty", "the same old sample"])
+def test_what_was_good_once_does_not_stay_good_by_silence(silence: tuple[float, float] | None) -> None:
+    only = short_spec(load=None, checks=[QUERY])
+    good = answered(only, state_of(only), NOW + 10, (NOW + 10, 1.0))
+
+    soon = answered(only, good, NOW + 10 + METRICS_STALE_S, silence)
+    late = answered(only, soon, NOW + 600, silence)
+
+    assert judgement_of(only, soon).may_advance
+    assert not judgement_of(only, late).may_advance
+    assert late.evidence.prometheus.blind_since == NOW + 10 + METRICS_STALE_S  # stalls from its latest value on
+    assert judgement_of(only, answered(only, late, NOW + 601, (NOW + 601, 1.0))).may_advance
+
+
+def test_a_query_whose_silence_is_ignored_is_forgotten_by_and_by() -> None:
+    both = short_spec(load=None, checks=[QUERY | {"name": "held"}, QUERY | {"onNoData": "ignore"}])
+
+    def told(state: State, now: float, sample: tuple[float, float] | None) -> State:
+        view = MetricsView(values={"held": (now, 1.0), "q": sample})
+        return absorb(both, state, seen(50, load=None, metrics=view), now)
+
+    bad = told(state_of(both), NOW + 10, (NOW + 10, 9.0))
+    assert judgement_of(both, bad).verdict is Verdict.INCONCLUSIVE
+    late = told(bad, NOW + 80, None)
+    assert late.evidence.prometheus.blind_since is None
+    assert judgement_of(both, late).may_advance
+    assert told(late, NOW + 700, (NOW + 90, 9.0)).evidence.values.keys() == {"held"}
 
 
 def test_a_plan_without_prometheus_does_not_miss_it() -> None:

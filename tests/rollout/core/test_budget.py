@@ -1,5 +1,7 @@
 """A risk budget: ladders that keep it, and simulations that prove it."""
 
+import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,6 +12,7 @@ from rollout.core.budget import expected_failures, requests_to_accept, requests_
 from rollout.core.plan_rules import PlanError, parse_plan
 from rollout.core.simulation import Behaviour, End, Story, Traffic, simulate
 from rollout.core.spec import PlanSpec, ProbeStep, RolloutPlan, RolloutSpec, WeightStep
+from rollout.yaml_documents import load
 from tests.rollout.core.documents import plan_document
 
 BY_LOAD = {"name": "errors", "source": "load", "metric": "error-rate", "max": "1%", "maxIncrease": "50%"}
@@ -49,7 +52,7 @@ def test_with_synthetic_load_nobody_meets_the_canary_before_it_is_proven() -> No
 
 
 def test_with_users_alone_the_first_step_is_as_small_as_the_budget() -> None:
-    small, large = planned(100, "100/s", BY_USERS), planned(400, "100/s", BY_USERS)
+    small, large = planned(150, "100/s", BY_USERS), planned(400, "100/s", BY_USERS)
 
     assert weights(small)[0] < weights(large)[0]
     assert weights(small)[-1] == 100
@@ -58,7 +61,7 @@ def test_with_users_alone_the_first_step_is_as_small_as_the_budget() -> None:
 
 @pytest.mark.parametrize(
     ("failed", "check"),
-    [(20, BY_LOAD), (50, BY_LOAD), (1000, BY_LOAD), (100, BY_USERS), (200, BY_USERS), (1000, BY_USERS)],
+    [(20, BY_LOAD), (50, BY_LOAD), (1000, BY_LOAD), (150, BY_USERS), (200, BY_USERS), (1000, BY_USERS)],
 )
 def test_what_is_expected_never_exceeds_the_budget(failed: int, check: dict[str, Any]) -> None:
     expected, rate = expected_failures(planned(failed, "100/s", check))
@@ -155,7 +158,7 @@ def cost(plan: PlanSpec, traffic: Traffic, runs: int) -> tuple[float, dict[End, 
     ("failed", "check", "error_rate"),
     [
         *((50, BY_LOAD | {"maxIncrease": "500%"}, rate) for rate in (0.005, 0.012, 0.05, 1.0)),
-        *((100, BY_USERS, rate) for rate in (0.009, 0.02, 0.2, 1.0)),
+        *((150, BY_USERS, rate) for rate in (0.009, 0.02, 0.2, 1.0)),
     ],
 )
 def test_a_simulation_proves_it_for_any_error_rate(failed: int, check: dict[str, Any], error_rate: float) -> None:
@@ -175,3 +178,16 @@ def test_a_ladder_that_ignores_the_budget_breaks_it() -> None:
     lost, _ = cost(plan, Traffic(rps=100, canary=Behaviour(error_rate=1.0, median_s=0.05)), runs=3)
 
     assert lost > 1000
+
+
+def test_the_page_shows_what_its_example_becomes() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/plan.md").read_text()
+    (block,) = re.findall(r"```yaml\n(steps: auto.*?)```", page, re.DOTALL)
+    plan = plan_document()
+    plan["spec"] = load(block.encode(), file="the page").value
+    made = parse_plan(plan).spec
+
+    rungs = ", ".join(str(weight) for weight in weights(made)[1:-1])
+    told = f"becomes a probe and the weights {rungs} and 100, each held for {made.steps[0].hold:g} s and given up after"
+    assert f"{told} {made.timeouts.step / 60:g} min" in page.replace("\n", " ")
+    assert {step.hold for step in made.steps} == {made.steps[0].hold}

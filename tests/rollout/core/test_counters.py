@@ -89,6 +89,43 @@ def test_rows_of_other_versions_and_unknown_ones_belong_to_neither_arm() -> None
     assert stratum.stable.requests == stratum.canary.requests == 0
 
 
+def told_by(reporter: str, caller: str, version: str, code: str, count: float, flags: str = "-") -> Series:
+    return series(
+        (10, 0),
+        (11, count),
+        reporter=reporter,
+        source_workload=caller,
+        destination_version=version,
+        destination_subset="v3",
+        response_code=code,
+        response_flags=flags,
+    )
+
+
+def test_each_request_counts_once_whoever_reports_it() -> None:
+    requests = (
+        told_by("source", "productpage-v1", "v3", "200", 90),
+        told_by("destination", "productpage-v1", "v3", "200", 90),  # the same requests
+        told_by("source", "productpage-v1", "unknown", "503", 7, "UH"),  # reached nobody: the source alone knows
+        told_by("destination", "unknown", "v3", "500", 3),  # from a caller without a proxy
+    )
+
+    stratum = stratum_from(requests, (), stable="v1", canary="v3", since=10)
+
+    assert stratum is not None
+    assert (stratum.canary.requests, stratum.canary.failures) == (100, 10)
+
+
+def test_buckets_count_once_as_well() -> None:
+    both = [told_by(reporter, "productpage-v1", "v3", "200", 8) for reporter in ("source", "destination")]
+    buckets = [Series(labels={**one.labels, "le": "+Inf"}, points=one.points) for one in both]
+
+    stratum = stratum_from(both, buckets, stable="v1", canary="v3", since=10)
+
+    assert stratum is not None
+    assert stratum.canary.measured == stratum.canary.requests == 8
+
+
 def test_nothing_new_is_no_stratum() -> None:
     assert stratum_from((), (), stable="v1", canary="v3", since=0) is None
     assert stratum_from((series(),), (), stable="v1", canary="v3", since=0) is None
@@ -121,7 +158,9 @@ def test_a_row_without_a_pod_belongs_to_the_subset_that_was_meant() -> None:
         ({}, True),
         ({"response_code": "200", "grpc_response_status": "14"}, True),
         ({"response_code": "200", "grpc_response_status": "5"}, False),
+        *(({"response_code": "200", "response_flags": flag}, True) for flag in ("UO", "UH", "UF", "UT", "URX", "NC")),
         ({"response_code": "200", "response_flags": "UT,URX"}, True),
+        ({"response_code": "200", "response_flags": "DI"}, False),
     ],
 )
 def test_what_counts_as_a_failure(labels: dict[str, str], failed: bool) -> None:

@@ -71,20 +71,20 @@ def test_harm_is_told_with_both_versions_numbers() -> None:
 
 
 def test_a_handful_of_requests_convicts_nobody() -> None:
-    few = (replace(strata(1)[0], canary=counts(4, 4)),)
+    few = strata(4, canary=(1, 1))
 
     assert judged(plan(ERRORS), *few).verdict is Verdict.INCONCLUSIVE
 
 
 def test_five_failures_are_a_handful_too_many() -> None:
-    dead = (replace(strata(1)[0], canary=counts(5, 5)),)
+    dead = strata(5, canary=(1, 1))
 
     assert judged(plan(ERRORS), *dead).verdict is Verdict.FAIL
 
 
 def test_the_budget_for_false_alarms_is_shared_by_all_checks() -> None:
     many = [{"name": f"q{i}", "source": "load", "metric": "latency", "max": f"{i + 1}s"} for i in range(5)]
-    edge = strata(1, stable=(600, 0), canary=(60, 6))
+    edge = strata(2, stable=(300, 0), canary=(30, 3))
 
     alone, among_many = judged(plan(ERRORS), *edge), judged(plan(ERRORS, *many), *edge)
 
@@ -247,8 +247,8 @@ def test_blindness_is_told_and_never_passes() -> None:
 def test_a_check_that_may_be_ignored_holds_nothing_up_but_still_convicts() -> None:
     optional = USERS | {"onNoData": "ignore"}
 
-    assert not judge(plan(optional), blind(), weight=50).is_blind
-    bad = judged(plan(optional), *strata(10, canary=(25, 5)), source=Source.PROMETHEUS)
+    assert not judge(plan(optional, ERRORS), blind(), weight=50).is_blind
+    bad = judged(plan(optional, ERRORS), *strata(10, canary=(25, 5)), source=Source.PROMETHEUS)
     assert bad.verdict is Verdict.FAIL
 
 
@@ -281,10 +281,10 @@ def test_a_custom_value_is_held_to_plain_limits_with_patience(
 def test_a_custom_check_that_may_be_ignored_waits_for_no_value() -> None:
     optional = {key: kept for key, kept in QUERY.items() if key != "max"} | {"onNoData": "ignore"}
 
-    judgement = judge(plan(optional), Evidence(), weight=50)
+    judgement = judged(plan(optional, ERRORS), *strata(16))
 
     assert judgement.verdict is Verdict.PASS
-    assert only(judge(plan(optional), value(2), weight=50)).limit == 1
+    assert [finding.limit for finding in judgement.findings] == [0.01, 1]
 
 
 def test_the_verdict_of_a_plan_with_queries_alone_bets_on_nothing() -> None:

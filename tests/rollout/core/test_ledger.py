@@ -1,12 +1,14 @@
 """Evidence as it grows, restarts and is saved."""
 
 from dataclasses import replace
+from math import log
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
 from rollout.core.evidence import Counts, Stratum
+from rollout.core.judge import ALPHA_HARM
 from rollout.core.ledger import TAU_REQUESTS_MIN, Evidence, buckets_of, fold
 from rollout.core.spec import Source
 from rollout.core.trials import trials_of
@@ -84,6 +86,27 @@ def test_a_step_that_is_entered_again_needs_no_stake_that_was_not_planned() -> N
     evidence = grown(*strata(2), steps=1, max="1%", maxIncrease="50%")
 
     assert evidence.for_next_step().for_next_step().limits["c/error-limit"].harm.stakes.starts == 1
+
+
+@pytest.mark.parametrize(("source", "known_after"), [(Source.LOAD, 30), (Source.PROMETHEUS, 8)])
+def test_no_single_stratum_convicts_before_it_is_known_whether_errors_come_in_bursts(
+    source: Source, known_after: int
+) -> None:
+    """One second in which half of the canary's requests fail: enough many times over, were they independent."""
+    plan = spec(checks=[check(source=source.value, max="1%", maxIncrease="50%")]).plan
+    burst = stratum(NOW + 100, stable=(500, 0), canary=(500, 250))
+    calm = strata(known_after, stable=(500, 0), canary=(500, 0))
+
+    def odds(*before: Stratum) -> list[float]:
+        evidence = Evidence()
+        for one in (*before, burst):
+            evidence = fold(evidence, trials_of(plan), source, one, 1)
+        limit, ratio = evidence.limits["c/error-limit"], evidence.ratios["c/error-growth"]
+        return [limit.harm.log_e, limit.worse.log_e, ratio.harm.log_e, ratio.floor.log_e]
+
+    assert max(odds()) <= log(1 / ALPHA_HARM)
+    assert max(odds(*calm[:-1])) <= log(1 / ALPHA_HARM)
+    assert min(odds(*calm)) > log(1 / ALPHA_HARM)
 
 
 def test_errors_above_the_limit_are_evidence_of_harm_and_of_a_shared_outage_where_stable_has_them_too() -> None:

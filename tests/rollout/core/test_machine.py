@@ -388,6 +388,7 @@ STATES = [
     if not (phase is Phase.PAUSED and step == 3)
 ] + [state_of(SPEC, phase, original=None) for phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)]
 FAT = replace(stratum(NOW, stable=(750, 0), canary=(750, 0)), end=NOW + 10)  # ten seconds in one, for speed
+BAD_TWICE = tuple(replace(FAT, start=NOW + at, end=NOW + at + 5, canary=counts(375, 75)) for at in (0, 5))
 PROMOTED = replace(
     seen(100),
     route=RouteView(virtual_service=restored(virtual_service(), SCOPE, [], promoted=True)),
@@ -395,7 +396,7 @@ PROMOTED = replace(
 VIEWS = [
     None,
     load(strata=(FAT,)),
-    load(strata=(replace(FAT, canary=counts(750, 150)),)),
+    load(strata=BAD_TWICE),
     load(running=False),
     load(strata=(), outcomes=dead_calls()),
 ]

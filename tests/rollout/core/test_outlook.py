@@ -6,6 +6,7 @@ import pytest
 
 from rollout.core.absorption import judgement_of
 from rollout.core.breaker import Arm, Endpoints, Outcome
+from rollout.core.ledger import Evidence, ValueEvidence
 from rollout.core.observation import Observation, ProxiesView
 from rollout.core.outlook import breaker_reason, observed_percent, outlook_of
 from rollout.core.phase import Phase, State
@@ -37,10 +38,8 @@ def test_a_hold_says_how_much_is_left_and_what_is_not_proven_yet() -> None:
 
 
 def test_a_hold_alone_is_a_hold() -> None:
-    easy = short_spec(
-        checks=[{"name": "q", "source": "prometheus", "query": "x", "max": 1, "onNoData": "ignore"}], load=None
-    )
-    state = state_of(easy)
+    easy = short_spec(checks=[{"name": "q", "source": "prometheus", "query": "x", "max": 1}], load=None)
+    state = state_of(easy, evidence=Evidence(values={"q": ValueEvidence(at=NOW, value=1, breaches=0)}))
 
     told = outlook_of(easy, state, seen(50), judgement_of(easy, state), NOW + 4)
 

@@ -86,6 +86,11 @@ ABSENT = "(absent)"
         ((("spec", "load", "split"), "50/60"), "spec.load.split", "sum to 100"),
         ((("spec", "load", "method"), "POST"), "spec.load.method", "'GET' or 'HEAD'"),
         ((("spec", "checks"), []), "spec.checks", "at least 1"),
+        (
+            (("spec", "checks"), [{"name": "q", "source": "prometheus", "query": "x", "max": 1, "onNoData": "ignore"}]),
+            "spec.checks",
+            "pass without any evidence",
+        ),
         ((("spec", "checks", 1, "name"), "errors"), "spec.checks[1].name", "used twice"),
         ((("spec", "checks", 0, "max"), "300ms"), "spec.checks[0].max", "a percentage"),
         ((("spec", "checks", 1, "max"), "5%"), "spec.checks[1].max", "a time (25ms)"),

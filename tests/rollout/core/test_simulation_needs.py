@@ -57,7 +57,9 @@ def test_synthetic_load_and_users_are_counted_apart_and_queries_not_at_all() -> 
 
 
 def test_what_need_not_be_passed_is_not_needed() -> None:
-    assert needed(100, ERRORS | {"onNoData": "ignore"}) == []
+    query = {"name": "custom", "source": "prometheus", "query": "x", "max": 3}
+
+    assert needed(100, ERRORS | {"onNoData": "ignore"}, query) == []
 
 
 def test_minimum_requests_are_needed_too() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -96,7 +96,7 @@ async def test_the_queries_leave_synthetic_load_out_and_reach_back_far_enough(
     await source.observe(SPEC, since=NOW - 30)
 
     assert fake.queries[0] == (
-        'istio_requests_total{reporter="source",destination_service_name="reviews",'
+        'istio_requests_total{reporter=~"source|destination",destination_service_name="reviews",'
         'destination_service_namespace="bookinfo",source_workload!="rollout-load"}[90s]'
     )
     assert fake.queries[2] == 'sum(x{version="v3"})'
@@ -134,7 +134,15 @@ ODD_VALUES: list[tuple[Any, str]] = [
     (vector([NOW, ""]), "is not a sample"),
     (vector([NOW, None]), "is not a sample"),
     (vector(None), "is not a sample"),
+    (vector([NOW, "1_000"]), "is not a sample"),
+    (vector([NOW, 7]), "is not a sample"),
+    (vector([NOW, "1e-320"]), "out of all range"),
+    (vector([NOW, "12345678901234567"]), "out of all range"),
+    (vector([NOW]), "is not a sample"),
+    (vector(["soon", "1"]), "is not a sample"),
     (vector([NOW + 3600, "1"]), "from the future"),
+    (vector([-1e999, "1"]), "from before all time"),
+    ({"status": "success", "data": {"resultType": "vector", "result": [7]}}, "something that is no series"),
     (vector([NOW, "1"], [NOW, "2"]), "2 series instead of one: {'pod': '0'}, {'pod': '1'}"),
     (matrix(({}, [[NOW, "1"]])), "the query gives a matrix, expected a vector or scalar"),
     ({"status": "success", "data": {"resultType": "string", "result": [NOW, "x"]}}, "gives a string"),
@@ -170,6 +178,10 @@ async def test_every_odd_value_is_no_evidence_and_says_why(
     [
         (vector([NOW, "1"]), "gives a vector, expected a matrix"),
         (matrix(({"le": "5"}, [[NOW, "NaN"]])), "the value is nan"),
+        (matrix(({"le": "+Inf"}, [[NOW, "-5"]])), "is below zero"),
+        (matrix(({"le": "+Inf"}, [[NOW, "5"], [NOW - 1, "5"]])), "not in order"),
+        (matrix(({"le": "+Inf"}, cast(list[Any], "much"))), "values of a series is not a list"),
+        ({"status": "success", "data": {"resultType": "matrix", "result": [{"values": []}]}}, "has no labels"),
         (matrix(({"le": "abc"}, [[NOW, "1"]])), "le='abc'"),
         (matrix(({"le": "5"}, [[NOW, "1"]])), "no bucket le=+Inf"),
         (matrix(({"le": "5"}, [[NOW, "3"]]), ({"le": "+Inf"}, [[NOW, "2"]])), "counts fewer"),
@@ -181,6 +193,72 @@ async def test_odd_buckets_are_no_evidence_of_latency(
 ) -> None:
     fake, source = hostile
     fake.answer = lambda query: odd if "duration" in query else good(query)
+
+    view = await source.observe(SPEC, NOW)
+
+    assert view.buckets is None
+    assert says in view.trouble
+
+
+def native(*points: Any) -> Answer:
+    """A Prometheus that has no classic buckets any more."""
+    row = {"metric": {"destination_version": "v3"}, "histograms": list(points)}
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": [row]}}
+    return lambda query: good(query) if "duration" not in query else matrix() if "_bucket" in query else answer
+
+
+def told(at: float, count: str, *buckets: Any) -> list[Any]:
+    return [at, {"count": count, "sum": "1", "buckets": list(buckets)}]
+
+
+@pytest.mark.asyncio
+async def test_a_native_histogram_is_read_as_cumulative_buckets(hostile: tuple[Hostile, PrometheusSource]) -> None:
+    fake, source = hostile
+    fake.answer = native(told(NOW - 1, "3", [0, "1", "2", "3"]), told(NOW, "9", [0, "1", "2", "4"], [0, "4", "8", "5"]))
+
+    view = await source.observe(SPEC, NOW)
+
+    assert view.trouble == ""
+    assert view.buckets is not None
+    assert {one.labels["le"]: one.points for one in view.buckets} == {
+        "2.0": ((NOW - 1, 3), (NOW, 4)),
+        "8.0": ((NOW - 1, 3), (NOW, 9)),
+        "+Inf": ((NOW - 1, 3), (NOW, 9)),
+    }
+    assert "_bucket" in fake.queries[1]
+    assert fake.queries[2].startswith("istio_request_duration_milliseconds{")
+
+
+@pytest.mark.asyncio
+async def test_without_any_histogram_there_is_no_trouble_and_no_evidence(
+    hostile: tuple[Hostile, PrometheusSource],
+) -> None:
+    fake, source = hostile
+    fake.answer = lambda query: matrix() if "duration" in query else good(query)
+
+    view = await source.observe(SPEC, NOW)
+
+    assert (view.buckets, view.trouble) == ((), "")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("point", "says"),
+    [
+        ([NOW, "7"], "is not a native histogram"),
+        (told(NOW, "9", [0, "1", "2"]), "is not a native histogram"),
+        (told(NOW, "9", [0, "1", "2", "NaN"]), "a bucket of a native histogram is nan"),
+        (told(NOW, "-9"), "is below zero"),
+        (told(NOW, "NaN"), "the value is nan"),
+        (told(NOW, "9", [0, "1", "4", "1"], [0, "2", "8", "1"]), "changed its buckets: one from 2 to 8"),
+        (told(NOW, "1", [0, "1", "2", "9"]), "le=inf counts fewer"),
+    ],
+)
+async def test_odd_native_histograms_are_no_evidence(
+    hostile: tuple[Hostile, PrometheusSource], point: Any, says: str
+) -> None:
+    fake, source = hostile
+    fake.answer = native(point)
 
     view = await source.observe(SPEC, NOW)
 

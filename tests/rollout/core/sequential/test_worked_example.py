@@ -12,12 +12,12 @@ from rollout.core.ledger import Evidence, fold
 from rollout.core.sequential import Side, SloE, Tally
 from rollout.core.spec import PlanSpec, Source
 from rollout.core.trials import trials_of
+from rollout.edges.load import STRATUM_S
 from rollout.yaml_documents import load
 from tests.rollout.core.worlds import spec
 
 DOCS = Path(__file__).parents[4] / "docs"
 PAGE = (DOCS / "explanation" / "how-it-decides.md").read_text()
-STEP_S = 10
 
 
 def plan_of_the_page() -> PlanSpec:
@@ -36,25 +36,35 @@ def told(cell: str) -> tuple[int, int]:
     return int(failures), int(requests)
 
 
+def evenly(total: int, parts: int) -> list[int]:
+    return [total * (i + 1) // parts - total * i // parts for i in range(parts)]
+
+
+def arms(now: str, before: str, parts: int) -> list[Counts]:
+    """What was added between two rows of the table, in so many strata."""
+    (failures, requests), (earlier, earlier_requests) = told(now), told(before)
+    counted = zip(evenly(requests - earlier_requests, parts), evenly(failures - earlier, parts), strict=True)
+    return [Counts(requests=n, failures=x) for n, x in counted]
+
+
 def test_the_worked_example_is_what_the_judge_computes() -> None:
     plan, evidence = plan_of_the_page(), Evidence()
-    before, verdicts = ((0, 0), (0, 0)), []
+    start, *before, verdicts = 0.0, "0 of 0", "0 of 0", list[Verdict]()
     for after, canary, stable, *odds in rows_of_the_example():
-        now = (told(canary), told(stable))
-        arms = [
-            Counts(requests=requests - earlier_requests, failures=failures - earlier)
-            for (failures, requests), (earlier, earlier_requests) in zip(now, before, strict=True)
-        ]
-        end = float(after.removesuffix(" s"))
-        stratum = Stratum(start=end - STEP_S, end=end, canary=arms[0], stable=arms[1])
-        evidence, before = fold(evidence, trials_of(plan), Source.LOAD, stratum, len(plan.steps)), now
+        parts = round((float(after.removesuffix(" s")) - start) / STRATUM_S)
+        told_now = zip(arms(canary, before[0], parts), arms(stable, before[1], parts), strict=True)
+        for tried, trusted in told_now:
+            stratum = Stratum(start=start, end=start + STRATUM_S, canary=tried, stable=trusted)
+            evidence = fold(evidence, trials_of(plan), Source.LOAD, stratum, len(plan.steps))
+            start = stratum.end
+        before = [canary, stable]
         limit, ratio = evidence.limits["errors/error-limit"], evidence.ratios["errors/error-growth"]
         judgement = judge(plan, evidence, weight=5)
         verdicts.append(judgement.verdict)
         log_es = [bet.log_e for bet in (limit.harm, limit.worse, ratio.harm, ratio.floor)]
         found = [exp(log_e) for log_e in (*log_es, judgement.log_e_harm)]
         assert [float(f"{value:.3g}") for value in found] == [float(f"{float(cell):.3g}") for cell in odds]
-    assert verdicts == [Verdict.INCONCLUSIVE, Verdict.FAIL]
+    assert verdicts == [Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE, Verdict.FAIL]
 
 
 @pytest.mark.parametrize(("failures", "requests"), [(0, 380), (1, 664)])
