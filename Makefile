@@ -5,6 +5,8 @@
 #   make lint     the first four of those
 #   make bench    the load generator against its peers, interleaved (several minutes)
 #   make montecarlo  the judge's promises, from simulated rollouts; writes docs/reference/judge-montecarlo.md (8 minutes)
+#   make crds     generate deploy/crds from the models of the plan
+#   make image-check  build the image's file system without Docker and start the daemon in it (as root; a minute or more)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -17,7 +19,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench montecarlo lock clean setup
+.PHONY: help demo test lint format bench montecarlo crds image-check lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,11 +57,19 @@ bench: setup
 montecarlo: setup
 	$(BIN)/python -m tests.montecarlo
 
+crds: $(STAMP)
+	$(BIN)/rollout crds --write deploy/crds
+
+image-check: $(STAMP)
+	IMAGE_CHECK=1 $(BIN)/python -m pytest tests/deploy/test_image.py
+
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/dev.txt
 	uv pip compile pyproject.toml --extra kubernetes --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/run.txt
+	echo hatchling | uv pip compile - --constraint requirements/dev.txt --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements/build.txt
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

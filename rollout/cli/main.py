@@ -31,6 +31,7 @@ VERBS = {
     "demo": "rollout.cli.demo",
     "mesh": "rollout.cli.mesh",
     "serve": "rollout.cli.serve",
+    "crds": "rollout.cli.crds",
 }
 SUMMARIES = {
     "start": "Release a service: move its traffic to another version",
@@ -51,6 +52,7 @@ SUMMARIES = {
     "demo": "See a good release promoted and a bad one taken back, on this machine",
     "mesh": "Serve Istio documents with a real Envoy on this machine",
     "serve": "Run the daemon",
+    "crds": "Print what a cluster has to know: the CustomResourceDefinitions",
 }
 EXIT_CODES = "\n".join(f"  {code.value:<3} {text}" for code, text in MEANINGS.items())
 

@@ -44,12 +44,14 @@ def parse_plan(document: Any) -> RolloutPlan:
 
 
 def _with_ladder(document: Any) -> Any:
-    """The document with the steps that its budget chooses, if it says `steps: auto`.
+    """The document with the steps that its budget chooses: it says `steps: auto`, or has a budget and no steps.
+
+    The second is how a cluster says it: there a list is a list, and nothing else.
 
     Raises PlanError when the rest of the document is wrong or no ladder keeps the budget.
     """
     spec = document.get("spec") if isinstance(document, dict) else None
-    if not isinstance(spec, dict) or spec.get("steps") != AUTO:
+    if not isinstance(spec, dict) or spec.get("steps", AUTO if "budget" in spec else None) != AUTO:
         return document
     problems, plan = problems_from(RolloutPlan, {**document, "spec": {**spec, "steps": [_ANY_STEP]}})
     if plan is None:

@@ -20,11 +20,13 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)\Z")
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,3})?)\Z")
 _SPLIT = re.compile(r"(\d{1,2})/(\d{1,2})\Z")
 
-_URL = re.compile(r"https?://[A-Za-z0-9\[][-A-Za-z0-9.:\[\]]*(/[!-~]*)?\Z")
+_URL_PATTERN = r"https?://[A-Za-z0-9\[][-A-Za-z0-9.:\[\]]*(/[!-~]*)?"
+_URL = re.compile(_URL_PATTERN + r"\Z")
 
 NAME_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123 label, what Kubernetes accepts as a name
 _NAME = re.compile(NAME_PATTERN + r"\Z")
-_VERSION = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?\Z")  # an Istio subset: a label value
+_VERSION_PATTERN = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"  # an Istio subset: a label value
+_VERSION = re.compile(_VERSION_PATTERN + r"\Z")
 
 
 def parse_duration(text: object) -> float:
@@ -190,33 +192,58 @@ def shown(value: Any) -> str:
 
 
 def _text_schema(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example], "maxLength": 64})
+    return WithJsonSchema(
+        {"type": "string", "pattern": pattern, "examples": [example], "minLength": 1, "maxLength": 64}
+    )
 
 
-_GO_DURATION = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+(\.[0-9]+)?ms)?$"
+_BELOW_60 = "0*[0-5]?[0-9]"
+DURATION_PATTERN = (
+    rf"^([0-9]+h({_BELOW_60}m)?({_BELOW_60}(\.[0-9]+)?s)?|[0-9]+m({_BELOW_60}(\.[0-9]+)?s)?|[0-9]+(\.[0-9]+)?s)?"
+    r"([0-9]+(\.[0-9]+)?ms)?$"
+)
+_PERCENT_PATTERN = r"^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$"
 
 Duration = Annotated[
-    float, BeforeValidator(parse_duration), PlainSerializer(format_duration), _text_schema(_GO_DURATION, "30s")
+    float, BeforeValidator(parse_duration), PlainSerializer(format_duration), _text_schema(DURATION_PATTERN, "30s")
 ]
 Percent = Annotated[
-    float, BeforeValidator(parse_percent), PlainSerializer(format_percent), _text_schema(r"^[0-9.]+%$", "1%")
+    float, BeforeValidator(parse_percent), PlainSerializer(format_percent), _text_schema(_PERCENT_PATTERN, "1%")
 ]
 Limit = Annotated[
     Amount,
     BeforeValidator(parse_amount),
     PlainSerializer(str),
-    _text_schema(r"^[0-9.]+(%|pp|ms|s|m|h)$", "50%"),
+    _text_schema(rf"^([0-9]+(\.[0-9]+)?(%|pp)|{DURATION_PATTERN[1:-1]})$", "50%"),
 ]
 Rate = Annotated[
-    float, BeforeValidator(parse_rate), PlainSerializer(format_rate), _text_schema(r"^[0-9.]+/[smh]$", "50/s")
+    float, BeforeValidator(parse_rate), PlainSerializer(format_rate), _text_schema(r"^[0-9]+(\.[0-9]+)?/[smh]$", "50/s")
 ]
 Quantile = Annotated[
-    float, BeforeValidator(parse_quantile), PlainSerializer(format_quantile), _text_schema(r"^p[0-9.]+$", "p99")
+    float,
+    BeforeValidator(parse_quantile),
+    PlainSerializer(format_quantile),
+    _text_schema(r"^p(0?[1-9]|[1-9][0-9])(\.[0-9]{1,3})?$", "p99"),
 ]
 Split = Annotated[
-    float, BeforeValidator(parse_split), PlainSerializer(format_split), _text_schema(r"^[0-9]+/[0-9]+$", "50/50")
+    float,
+    BeforeValidator(parse_split),
+    PlainSerializer(format_split),
+    _text_schema(r"^[0-9]{1,2}/[0-9]{1,2}$", "50/50"),
 ]
-Name = Annotated[str, BeforeValidator(check_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
-Version = Annotated[str, BeforeValidator(check_version), WithJsonSchema({"type": "string", "maxLength": 63})]
-Url = Annotated[str, BeforeValidator(check_url), WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048})]
+Name = Annotated[
+    str,
+    BeforeValidator(check_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$", "maxLength": 63}),
+]
+Version = Annotated[
+    str,
+    BeforeValidator(check_version),
+    WithJsonSchema({"type": "string", "pattern": f"^{_VERSION_PATTERN}$", "maxLength": 63}),
+]
+Url = Annotated[
+    str,
+    BeforeValidator(check_url),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": f"^{_URL_PATTERN}$", "maxLength": 2048}),
+]
 Number = Annotated[float, BeforeValidator(check_finite), WithJsonSchema({"type": "number"})]

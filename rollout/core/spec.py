@@ -278,6 +278,8 @@ class PlanSpec(Part):
     """The service whose versions are stepped; the plan's name when absent."""
     route: Route | None = None
     """The VirtualService named like the service when absent."""
+    version: Version | None = None
+    """In a cluster: the version that is to have all traffic. An edit of it starts a rollout."""
     settle: Annotated[Duration, Field(ge=0, le=600)] = 5.0
     """Requests of the first so many seconds after a weight has arrived are not evidence (cold caches)."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX, json_schema_extra=_or_auto)]
