@@ -86,7 +86,7 @@ class Engine:
         pool = self.pools.get(endpoint)
         if pool is None:
             book = AddressBook(endpoint, self.plan.names, self.plan.allow_hosts)
-            cap = max(1, self.share_of(self.plan.connections))
+            cap = max(1, self.share_of(self.plan.connections)) * self.plan.streams
             pool = self.pools[endpoint] = Pool(book, endpoint.server_name, cap)
             pool.make = lambda pool: self.transport.make(self.desk, pool)
         return pool
@@ -116,7 +116,7 @@ class Engine:
         """Open the connections before the clock starts."""
         wanted = self.plan.connections if self.plan.warm_connections < 0 else self.plan.warm_connections
         for pool in self.pools.values():
-            while len(pool.channels) < min(wanted, pool.cap) and pool.grow():
+            while len(pool.channels) < min(wanted * self.plan.streams, pool.cap) and pool.grow():
                 pass
             for channel in pool.channels:
                 channel.warm()

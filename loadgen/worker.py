@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from loadgen.closed_loop import ClosedLoop
 from loadgen.core.limits import NotAllowedError
+from loadgen.core.plan import Plan
 from loadgen.core.snapshot import (
     Assignment,
     Command,
@@ -26,7 +27,7 @@ from loadgen.core.snapshot import (
     decode_command,
     encode,
 )
-from loadgen.engine import Engine
+from loadgen.engine import Engine, Transport
 from loadgen.monitor import Monitor
 from loadgen.open_loop import OpenLoop
 from loadgen.transport.address import UnreachableError
@@ -140,7 +141,18 @@ def read_line(fd: int) -> tuple[bytes, bytes]:
 def build(assignment: Assignment) -> Engine:
     """Put an engine together."""
     loop = ClosedLoop if assignment.plan.closed else OpenLoop
-    return loop(assignment, Http1Transport(assignment.plan), best_poller())
+    return loop(assignment, transport_of(assignment.plan), best_poller())
+
+
+def transport_of(plan: Plan) -> Transport:
+    """Give the transport that a plan asks for. Raises ValueError when that is not installed."""
+    if not plan.http2:
+        return Http1Transport(plan)
+    try:
+        from loadgen.transport.http2_transport import Http2Transport  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise ValueError("http2: not installed; it comes with rollout[http2]") from error
+    return Http2Transport(plan)
 
 
 class Worker:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from loadgen.cli.saved import cells_of, read_report
-from loadgen.core.comparison import Difference, differences, is_exceeded, parse_limit, ratio_of
+from loadgen.cli.text import paired
+from loadgen.core.comparison import Difference, differences, is_exceeded, parse_limit
 from loadgen.core.interval import Interval
-from loadgen.core.report import Report
 from loadgen.core.trust import TrustLevel
 from loadgen.core.units import told_s
 
@@ -99,16 +99,3 @@ def enclosed(interval: Interval, name: str) -> str:
     """Write an interval; an end that the data do not reach is a dash."""
     ends = (interval.lower, interval.upper)
     return "[{}, {}]".format(*("-" if abs(end) == float("inf") else signed(end, name) for end in ends))
-
-
-def paired(report: Report, confidence: float) -> list[str]:
-    """Write the ratios of pairs, the noise among them."""
-    lines = []
-    for pairs in report.pairs:
-        ratio = ratio_of(pairs, confidence)
-        if ratio is not None:
-            lines.append(
-                f"paired  {pairs.arm} takes {ratio.value:.3f} times as long [{ratio.lower:.3f}, {ratio.upper:.3f}]"
-                f" over {pairs.count:,} pairs ({pairs.broken:,} broken)"
-            )
-    return lines

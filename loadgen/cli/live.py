@@ -119,7 +119,8 @@ def headline(plan: Plan) -> str:
     model = "closed model" if plan.closed else "open model"
     rates = [] if plan.closed else [f"{plan.rate_max_per_s:g}/s"]
     length = f"{plan.requests:,} requests" if plan.requests else f"{plan.duration_s:g}s"
-    return " · ".join([model, *rates, length, "HTTP/1.1 keep-alive", f"{plan.connections} conns max"])
+    protocol = f"HTTP/2 × {plan.streams}" if plan.http2 else "HTTP/1.1 keep-alive"
+    return " · ".join([model, *rates, length, protocol, f"{plan.connections} conns max"])
 
 
 def clock(elapsed_s: float) -> str:

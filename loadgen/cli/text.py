@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from loadgen.core.comparison import ratio_of
 from loadgen.core.interval import Interval
+from loadgen.core.pairs import NOISE
 from loadgen.core.report import Report, Slow
-from loadgen.core.summary import Group, Summary, summary_of
+from loadgen.core.summary import CONFIDENCE, Group, Summary, summary_of
 from loadgen.core.threshold import Verdict
 from loadgen.core.trust import TrustLevel
 from loadgen.core.units import told_s
@@ -20,6 +22,7 @@ def told(report: Report, verdicts: Iterable[Verdict] = ()) -> str:
     lines.append(latency(summary.everything))
     if any(group.name for group in summary.versions):
         lines += table(summary.versions)
+    lines += paired(report, CONFIDENCE)
     if summary.outcomes:
         lines.append("errors  " + "  ".join(f"{name} ×{count:,}" for name, count in summary.outcomes.items()))
     lines += [f"slowest {told_s(slow.response_s)}  trace {slow.trace_id}" for slow in slowest(report)]
@@ -96,3 +99,19 @@ def trust(summary: Summary) -> list[str]:
     }[summary.trust.level]
     end = ["interrupted: the run was stopped early"] if summary.interrupted else []
     return [*end, word, *(f"  {reason}" for reason in summary.trust.reasons)]
+
+
+def paired(report: Report, confidence: float) -> list[str]:
+    """Write the ratios of pairs, and the noise floor: the ratio of the first arm to itself, which should be 1."""
+    lines = []
+    for pairs in report.pairs:
+        ratio = ratio_of(pairs, confidence)
+        if ratio is not None:
+            who = f"{report.plan.arms[0].name} against itself" if pairs.arm == NOISE else pairs.arm
+            noisy = pairs.arm == NOISE and not ratio.lower <= 1 <= ratio.upper
+            lines.append(
+                f"paired  {who} takes {ratio.value:.3f} times as long [{ratio.lower:.3f}, {ratio.upper:.3f}]"
+                f" over {pairs.count:,} pairs ({pairs.broken:,} broken)"
+                + ("  NOISE: the pairs do not see what they should" if noisy else "")
+            )
+    return lines

@@ -94,6 +94,7 @@ def window(text: str) -> Window:
 
 DURATION_TYPE = Parsed("duration", seconds)
 RATE_TYPE = Parsed("rate", per_second)
+SHARE_TYPE = Parsed("share", share)
 HEADER_TYPE = Parsed("name: value", header)
 STAGE_TYPE = Parsed("rate:duration", stage)
 ARM_TYPE = Parsed("name=share", arm)

@@ -55,8 +55,9 @@ class Histogram:
     def add(self, sparse: Iterable[tuple[int, int]]) -> None:
         """Merge counts, exactly."""
         counts = self.counts
+        before = counts.get
         for bucket, count in sparse:
-            counts[bucket] = counts.get(bucket, 0) + count
+            counts[bucket] = before(bucket, 0) + count
 
     def sparse(self) -> Sparse:
         """Give the counts in ascending order of bucket."""

@@ -223,7 +223,9 @@ class Plan:
     pairing: bool = False  # each due time fires every arm, in random order
     noise_share: float = 0.0  # with pairing: this share of the pairs sends the first arm twice, to see the noise floor
     seed: int = 1
-    connections: int = 64  # also the in-flight cap
+    connections: int = 64  # times streams: also the in-flight cap
+    http2: bool = False  # by prior knowledge on http://, by ALPN on https://; needs the extra of that name
+    streams: int = 1  # HTTP/2: requests at a time on each connection
     warm_connections: int = -1  # opened before the clock starts; -1 means all of them
     timeout_s: float = 3.0  # from the due time to the last byte; fortio's default
     warmup_s: float = 0.0  # requests due before this are sent but not reported
@@ -283,6 +285,10 @@ def check_load(plan: Plan) -> None:
         raise ValueError("targets: HEAD cannot be mixed with other methods, its responses are framed differently")
     if plan.even_split and not (plan.closed and plan.requests):
         raise ValueError("even_split needs closed and requests")
+    if plan.streams > 1 and not plan.http2:
+        raise ValueError("streams: HTTP/1.1 carries one request at a time on a connection; more need http2")
+    if plan.even_split and plan.http2:
+        raise ValueError("even_split needs HTTP/1.1")
     if plan.pairing and (plan.closed or len(plan.arms) < 2):
         raise ValueError("pairing needs an open loop and at least two arms")
     if plan.noise_share and not plan.pairing:
@@ -294,6 +300,7 @@ def check_bounds(plan: Plan) -> None:
     bounds: tuple[tuple[str, float, float, float], ...] = (
         ("requests", plan.requests, 0, 10**9),
         ("connections", plan.connections, 1, 10_000),
+        ("streams", plan.streams, 1, 1000),
         ("warm_connections", plan.warm_connections, -1, plan.connections),
         ("timeout_s", plan.timeout_s, 0.001, 3600),
         ("warmup_s", plan.warmup_s, 0, 3600),

@@ -4,11 +4,11 @@ Totals keep full histograms by arm, version, outcome and status. The time series
 computed when the stratum is closed and its histogram can be forgotten, so memory does not grow with requests.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from loadgen.core.breaker import BreakerChange
-from loadgen.core.histogram import Histogram, Sparse
+from loadgen.core.histogram import Histogram, Sparse, merged
 from loadgen.core.ledger import Cell, Service, Stratum
 from loadgen.core.outcome import UNSENT, Outcome, is_failure
 from loadgen.core.pairs import PairSum
@@ -117,7 +117,7 @@ class Accumulator:
         self._plan = plan
         self._totals: dict[tuple[str, str, Outcome, int], Histogram] = {}
         self._unsent: dict[tuple[str, str, Outcome, int], int] = {}
-        self._open: dict[int, dict[tuple[str, str], list[Cell]]] = {}
+        self._open: dict[int, dict[tuple[str, str, Outcome, int], Histogram]] = {}
         self._points: list[Point] = []
         self._pairs: dict[str, PairSum] = {}
         self._first_stratum = int(plan.warmup_s / plan.stratum_s + 0.999999)
@@ -133,21 +133,25 @@ class Accumulator:
         self.close(closed_until)
 
     def _add_cells(self, stratum: Stratum) -> None:
+        """Add to the open stratum only: the totals get it when it is closed, once instead of ten times a second."""
         waiting = self._open.setdefault(stratum.index, {})
         for cell in stratum.cells:
             key = (cell.arm, cell.version, cell.outcome, cell.status)
             if cell.outcome in UNSENT:
                 self._unsent[key] = self._unsent.get(key, 0) + cell.count
                 continue
-            self._totals.setdefault(key, Histogram()).add(cell.latency)
-            waiting.setdefault((cell.arm, cell.version), []).append(cell)
+            waiting.setdefault(key, Histogram()).add(cell.latency)
 
     def close(self, until: int) -> None:
-        """Sum strata below *until* up into points of the time series."""
+        """Sum strata below *until* up: into the totals, and into points of the time series."""
         for index in sorted(index for index in self._open if index < until):
-            for (arm, version), cells in sorted(self._open.pop(index).items()):
+            sides: dict[tuple[str, str], dict[Outcome, list[Histogram]]] = {}
+            for (arm, version, outcome, status), times in sorted(self._open.pop(index).items()):
+                self._totals.setdefault((arm, version, outcome, status), Histogram()).add(times.counts.items())
+                sides.setdefault((arm, version), {}).setdefault(outcome, []).append(times)
+            for (arm, version), outcomes in sides.items():
                 if len(self._points) < POINTS_MAX:
-                    self._points.append(point_of(index * self._plan.stratum_s, arm, version, cells))
+                    self._points.append(point_of(index * self._plan.stratum_s, arm, version, outcomes))
 
     def report(self, totals: "Totals", closing: Closing) -> Report:
         """Give the account."""
@@ -195,16 +199,21 @@ class Totals:
     start_delay: Sparse = field(default_factory=list)
 
 
-def point_of(at_s: float, arm: str, version: str, cells: list[Cell]) -> Point:
+def point_of(at_s: float, arm: str, version: str, outcomes: Mapping[Outcome, Iterable[Histogram]]) -> Point:
     """Sum one arm and version of a closed stratum up."""
-    histogram = Histogram()
-    for cell in cells:
-        histogram.add(cell.latency)
-    p50, p90, p99, top = (value or 0.0 for value in histogram.quantiles_s((0.5, 0.9, 0.99, 1.0)))
-    failed = sum(cell.count for cell in cells if is_failure(cell.outcome))
-    count = sum(cell.count for cell in cells)
+    together = merged(times.counts for several in outcomes.values() for times in several)
+    p50, p90, p99, top = (value or 0.0 for value in together.quantiles_s((0.5, 0.9, 0.99, 1.0)))
+    failed = sum(times.count for outcome, several in outcomes.items() if is_failure(outcome) for times in several)
     return Point(
-        at_s=at_s, arm=arm, version=version, count=count, failed=failed, p50_s=p50, p90_s=p90, p99_s=p99, max_s=top
+        at_s=at_s,
+        arm=arm,
+        version=version,
+        count=together.count,
+        failed=failed,
+        p50_s=p50,
+        p90_s=p90,
+        p99_s=p99,
+        max_s=top,
     )
 
 

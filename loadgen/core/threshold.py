@@ -1,4 +1,4 @@
-"""What a run has to hold to pass: `p99<300ms`, `errors<1%`, `rate>=190/s`, `p95@v3<80ms`.
+"""What a run has to hold to pass: `p99<300ms`, `errors<1%`, `rate>=190/s`, `p95@v3<80ms`, `share@v3<7%`.
 
 A threshold without data does not pass: silence is no success.
 """
@@ -13,6 +13,7 @@ from loadgen.core.units import per_second, seconds, share, told_s
 
 FORM = re.compile(r"\s*([a-z]+[\d.]*)(?:@(\S+?))?\s*(<=|>=|<|>)\s*(\S+)\s*")
 LATENCIES = ("min", "mean", "max")
+SHARES = frozenset({"errors", "dropped", "share"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Verdict:
         """Write the number for people."""
         if self.value is None:
             return "no data"
-        if self.threshold.metric in {"errors", "dropped"}:
+        if self.threshold.metric in SHARES:
             return f"{100 * self.value:.2f}%"
         return f"{self.value:.1f}/s" if self.threshold.metric == "rate" else told_s(self.value)
 
@@ -49,16 +50,20 @@ def parse(text: str) -> Threshold:
     if match is None:
         raise ValueError(f"threshold: {text!r} is none: expected something like p99<300ms or errors<1%")
     metric, version, operator, limit = match.groups()
-    if metric in {"errors", "dropped"}:
+    if metric in SHARES:
         value = share(limit)
     elif metric == "rate":
         value = per_second(limit)
     elif metric in LATENCIES or is_quantile(metric):
         value = seconds(limit)
     else:
-        raise ValueError(f"threshold: {metric!r}: expected p50 to p99.999, min, mean, max, errors, dropped or rate")
+        raise ValueError(
+            f"threshold: {metric!r}: expected p50 to p99.999, min, mean, max, errors, dropped, rate or share"
+        )
     if version is not None and metric in {"rate", "dropped"}:
         raise ValueError(f"threshold: {metric} is known of the whole run only, not of {version}")
+    if version is None and metric == "share":
+        raise ValueError("threshold: share is that of a version: share@v3")
     return Threshold(text=text.strip(), metric=metric, version=version, operator=operator, limit=value)
 
 
@@ -89,6 +94,12 @@ def value_of(threshold: Threshold, report: Report) -> float | None:
         return (report.dropped + report.withheld) / due if due else None
     if threshold.metric == "errors":
         return errors_of(threshold, report)
+    if threshold.metric == "share":
+        answered = {cell.version: 0 for cell in report.cells}
+        for cell in report.cells:
+            answered[cell.version] += cell.count if cell.version else 0  # who did not answer was nobody's
+        total = sum(answered.values())
+        return answered.get(str(threshold.version), 0) / total if total else None
     times = report.response(version=threshold.version)
     if threshold.metric in LATENCIES:
         return {"min": times.min_s, "mean": times.mean_s, "max": times.max_s}[threshold.metric]()

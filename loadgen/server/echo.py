@@ -23,6 +23,7 @@ LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n")
 CLOSE = re.compile(rb"(?i)\r\nconnection:[ \t]*close[ \t]*\r\n")
 KIND = re.compile(rb"(?i)\r\ncontent-type:[ \t]*([\x20-\x7e]+?)[ \t]*\r\n")
 DRIP_S = 0.05
+ACCEPT_TURNS = 4  # of the event loop, from accepting a connection to the task that owns it; three are needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +58,42 @@ class EchoServer:
         self.requests = 0
         self.by_status: dict[int, int] = {}
         self.connections = 0
+        self._talks: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncIterator[int]:
-        """Serve; gives the port."""
-        server = await asyncio.start_server(self._talk, host, port, limit=HEAD_BYTES_MAX, backlog=1024)
+        """Serve; gives the port. At the end every connection is closed, whatever its peer was waiting for."""
+        server = await asyncio.start_server(self._accepted, host, port, limit=HEAD_BYTES_MAX, backlog=1024)
         async with server:
-            yield int(server.sockets[0].getsockname()[1])
+            try:
+                yield int(server.sockets[0].getsockname()[1])
+            finally:
+                server.close()
+                await self._hang_up()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Own a connection from its first moment to the moment when its socket is closed."""
+        task = asyncio.current_task()
+        assert task is not None, "asyncio's streams run this as a task"
+        self._talks.add(task)
+        try:
+            await self._talk(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # we hang up: what is not sent yet is not sent
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            self._talks.discard(task)
+
+    async def _hang_up(self) -> None:
+        """Close what is still open. (`Server.wait_closed` waits for connections since Python 3.12 only.)"""
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        for talk in self._talks:
+            talk.cancel()
+        if self._talks:
+            await asyncio.wait(self._talks)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests; a peer that goes away or talks nonsense just ends it."""
@@ -71,7 +101,6 @@ class EchoServer:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             while await self._answer(reader, writer):
                 pass
-        writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when the connection is at its end."""

@@ -58,8 +58,8 @@ def resolve(endpoint: Endpoint, names: Names, allow_hosts: tuple[str, ...]) -> t
     return (addresses[:1] if names.first_only else addresses), all(loopback)
 
 
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Build the TLS side of a plan: verification is on unless the plan says otherwise, loudly, by name."""
+def tls_context(tls: Tls, protocol: str = "http/1.1") -> ssl.SSLContext:
+    """Build the TLS side for one protocol (ALPN): verification is on unless the plan says otherwise, loudly."""
     context = ssl.create_default_context()
     try:
         if tls.ca_file:
@@ -71,7 +71,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     return context
 
 

@@ -6,11 +6,21 @@ for it pay for it: their connections keep bodies and leave the fast path.
 
 import re
 
-from loadgen.core.http1_head import version_of
+from loadgen.core.http1_head import Head, version_of
 from loadgen.core.outcome import Outcome
 from loadgen.core.plan import Plan, VersionSource
+from loadgen.transport.channel import Desk
 
 BODY_KEPT_MAX = 1 << 20  # a pattern is looked for in the first MiB (and a read): bodies must not fill the memory
+
+
+def group_of_body(desk: Desk, head: Head, body: bytes, target: str) -> int:
+    """Judge a response by its body, or name its version by it; give the ledger's number."""
+    outcome = desk.outcome_of(head.status, from_proxy=head.from_proxy)
+    if outcome is Outcome.OK:
+        outcome = outcome_of_body(desk.plan, body)
+    version = version_in(desk.plan, body, header=head.version, target=target)
+    return desk.ledger.group(version, outcome, head.status)
 
 
 def outcome_of_body(plan: Plan, body: bytes) -> Outcome:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loadgen.core.histogram import bucket_of
-from loadgen.core.http1_head import HeadReader
+from loadgen.core.http1_head import Head, HeadReader
 from loadgen.core.ledger import Ledger, Row, bump
-from loadgen.core.outcome import Outcome, of_status
+from loadgen.core.outcome import Outcome, is_failure, of_status
 from loadgen.core.pairs import Pair, PairSum
-from loadgen.core.plan import Plan
+from loadgen.core.plan import Plan, VersionSource
 from loadgen.core.report import SLOWEST_MAX
 from loadgen.transport.address import AddressBook
 from loadgen.transport.clock import now_ns
@@ -125,11 +125,27 @@ class Desk:
         self.pair_sums: dict[str, PairSum] = {}
         self.slowest: list[tuple[int, Tag, int]] = []  # a heap: response time, tag, arm
         self.slow_limit_ns = 0
+        self.is_careful = (
+            plan.reads_body or plan.version.source is VersionSource.TARGET
+        )  # the head alone says too little
         self._ok = frozenset(status for low, high in plan.ok_status for status in range(low, high + 1))
 
     def outcome_of(self, status: int, *, from_proxy: bool) -> Outcome:
         """Judge a status."""
         return Outcome.OK if status in self._ok else of_status(status, from_proxy=from_proxy)
+
+    def group_of(self, head: Head) -> int:
+        """Give the ledger's number of what a head means; asked once for each meaning."""
+        if head.group < 0:
+            outcome = self.outcome_of(head.status, from_proxy=head.from_proxy)
+            head.group = self.ledger.group(head.version, outcome, head.status)
+            head.is_good = not is_failure(outcome)
+        return head.group
+
+    def heed(self, head: Head) -> None:
+        """Remember when a target asks us to wait."""
+        if head.retry_after_s and head.status in (429, 503):
+            self.counters.retry_after_s = max(self.counters.retry_after_s, head.retry_after_s)
 
     def failed(self, channel: Channel, row: Row, sent: int, tag: Tag | None, outcome: Outcome) -> int:
         """Write a request down that got no response."""

@@ -14,9 +14,8 @@ from typing import Any, cast
 from loadgen.core.http1 import ResponseReader, State, TooLargeError
 from loadgen.core.http1_head import Framing, Head, ProtocolError
 from loadgen.core.ledger import Row
-from loadgen.core.outcome import Outcome, is_failure
-from loadgen.core.plan import VersionSource
-from loadgen.transport.body import BODY_KEPT_MAX, outcome_of_body, version_in
+from loadgen.core.outcome import Outcome
+from loadgen.transport.body import BODY_KEPT_MAX, group_of_body
 from loadgen.transport.channel import Desk, Pool, Tag
 from loadgen.transport.clock import now_ns
 from loadgen.transport.connection import Dialing, Flushing, Phase, hang_up, outcome_of_error, outcome_of_timeout
@@ -67,7 +66,7 @@ class Connection:
     def __init__(self, desk: Desk, pool: Pool, context: ssl.SSLContext | None) -> None:
         plan = desk.plan
         self._desk, self.pool, self._context = desk, pool, context
-        self._careful = plan.reads_body or plan.version.source is VersionSource.TARGET
+        self._careful = desk.is_careful
         self._reader = ResponseReader(
             desk.heads, plan.response_bytes_max, kept_max=BODY_KEPT_MAX if plan.reads_body else 0
         )
@@ -196,7 +195,7 @@ class Connection:
         head = self._desk.heads.read(data[: end - 4], bodiless=self._reader.bodiless)
         if head.length != len(data) - end or head.close or head.retry_after_s or head.status < 200:
             return 0
-        self.group = self._group_of(head)
+        self.group = self._desk.group_of(head)
         if head.is_good:
             self.head, self.expect = data[:end], len(data)
         return self._complete(self.group, len(data))
@@ -221,7 +220,7 @@ class Connection:
     def _count_down(self, reader: ResponseReader) -> None:
         """Leave the rest of a body of known length to `_drain`."""
         head = cast("Head", reader.head)
-        self.group = self._group_of(head)
+        self.group = self._desk.group_of(head)
         self.total = reader.size + reader.need
         self.need = reader.need
         if head.close or not head.is_good:
@@ -233,15 +232,15 @@ class Connection:
     def _received(self, reader: ResponseReader) -> int:
         """Account for a response that the strict parser has read."""
         head = cast("Head", reader.head)
-        group = self._judge(reader, head) if self._careful else self._group_of(head)
+        desk = self._desk
+        body_counts = self._careful
+        group = group_of_body(desk, head, bytes(reader.body), self.row.target) if body_counts else desk.group_of(head)
         size = reader.size
         fits = size == len(reader.raw_head) + max(head.length, 0)  # no informational responses before it
         if head.framing is Framing.LENGTH and fits and head.is_good and not (head.close or self._careful):
             self.head, self.expect, self.group = reader.raw_head, size, group
         reader.reset()
-        if head.retry_after_s and head.status in (429, 503):
-            counters = self._desk.counters
-            counters.retry_after_s = max(counters.retry_after_s, head.retry_after_s)
+        desk.heed(head)
         at = self._complete(group, size)
         if head.close:
             self.close()
@@ -258,24 +257,6 @@ class Connection:
         self.due = 0
         self._reused = True
         return at
-
-    def _group_of(self, head: Head) -> int:
-        """Give the ledger's number of what a head means; asked once for each meaning."""
-        if head.group < 0:
-            outcome = self._desk.outcome_of(head.status, from_proxy=head.from_proxy)
-            head.group = self._desk.ledger.group(head.version, outcome, head.status)
-            head.is_good = not is_failure(outcome)
-        return head.group
-
-    def _judge(self, reader: ResponseReader, head: Head) -> int:
-        """Judge a response by its body, or name its version by it."""
-        plan = self._desk.plan
-        body = bytes(reader.body)
-        outcome = self._desk.outcome_of(head.status, from_proxy=head.from_proxy)
-        if outcome is Outcome.OK:
-            outcome = outcome_of_body(plan, body)
-        version = version_in(plan, body, header=head.version, target=self.row.target)
-        return self._desk.ledger.group(version, outcome, head.status)
 
     # ---- opening, writing late, and ending badly
 

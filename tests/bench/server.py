@@ -29,6 +29,7 @@ http {{
 """
 BODY = "0123456789" * 10
 START_S = 5.0
+REAL_TIME = "BENCH_REAL_TIME"  # set: real-time priority, an idle core on a machine that is not (needs root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ class Server:
 
 
 def pinned(command: list[str], core: int) -> list[str]:
-    """Keep a command on one core, where that can be done and there is more than one."""
+    """Keep a command on one core, where that can be done and there is more than one; before all others if asked to."""
+    first = ["chrt", "-f", "1"] if os.environ.get(REAL_TIME) else []
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2 or shutil.which("taskset") is None:
-        return command
-    return ["taskset", "-c", str(cores[core]), *command]
+        return [*first, *command]
+    return [*first, "taskset", "-c", str(cores[core]), *command]
 
 
 @contextlib.contextmanager

@@ -19,12 +19,14 @@ CERTIFICATE = Path(__file__).parent / "localhost.pem"  # self-signed, for localh
 class Server:
     """Calls *talk* with every connection; what it raises when a peer goes away is its own business."""
 
-    def __init__(self, talk: Talk, *, unix: Path | None = None, tls: bool = False) -> None:
+    def __init__(self, talk: Talk, *, unix: Path | None = None, tls: bool = False, alpn: str = "") -> None:
         self._talk = talk
         self._tls: ssl.SSLContext | None = None
         if tls:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(CERTIFICATE)
+            if alpn:
+                self._tls.set_alpn_protocols([alpn])
         self._listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self._listener.bind(str(unix) if unix else ("127.0.0.1", 0))
         self._listener.listen(512)

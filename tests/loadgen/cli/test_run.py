@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from loadgen.cli.live import Live, bar, clock, headline
 from loadgen.cli.metrics import Meter
 from loadgen.cli.options import OPTIONS
 from loadgen.cli.run import Exit, command, exit_of
-from loadgen.cli.text import told
+from loadgen.cli.text import paired, told
 from loadgen.core.breaker import BreakerChange, BreakerState
 from loadgen.core.codec import from_json
 from loadgen.core.outcome import Outcome
+from loadgen.core.pairs import NOISE, PairSum
 from loadgen.core.report import Closing, Report, Slow
 from loadgen.core.threshold import judge, parse
 from loadgen.core.trust import Trust, TrustLevel
 from tests.loadgen.core.plans import TWO_ARMS, closed, steady
 from tests.loadgen.core.reports import report
 from tests.loadgen.core.snapshots import cell, snapshot, stratum
-from tests.loadgen.servers import OK, Answers, Server, swallows
+from tests.loadgen.http2_server import Http2
+from tests.loadgen.servers import CERTIFICATE, OK, Answers, Server, swallows
 
 INVALID = Closing(trust=Trust(level=TrustLevel.INVALID, reasons=("the generator itself was late",)))
 
@@ -67,6 +70,8 @@ def test_a_run_that_breaks_one_says_so_in_its_exit_code() -> None:
         ("http://127.0.0.1/", "-d", "@/no/such/file"),
         ("http://169.254.169.254/",),
         ("http://no-such-host.invalid/",),
+        ("http://127.0.0.1/", "--streams", "2"),
+        ("http://127.0.0.1/", "--noise", "5%"),
         ("http://127.0.0.1/", "--metrics", "nowhere"),
     ],
 )
@@ -105,6 +110,37 @@ def test_everything_that_can_be_asked_for_reaches_the_server(tmp_path: Path) -> 
     assert all(b"x-team: red" in head and b"traceparent" not in head for head in heads)
     assert 0 < sum(b"x-rollout-version: v3" in head for head in heads) < len(heads)
     assert server.accepted > len(heads) / 4
+
+
+def test_http2_over_tls_with_another_name_and_connections_that_age() -> None:
+    talk = Http2()
+    with Server(talk, tls=True, alpn="h2") as server:
+        done = invoked(
+            "https://reviews/a", "--connect", f"127.0.0.1:{server.port}", "-q", "-n", "20", "--rate", "200/s",
+            "-c", "2", "--http2", "--streams", "3", "--cacert", str(CERTIFICATE), "--server-name", "localhost",
+            "--max-age", "20ms",
+        )  # fmt: skip
+    assert done.exit_code == Exit.OK, done.output
+    assert "  v2  20  0.00%" in done.output
+    assert {(fields[":scheme"], fields[":authority"]) for fields in talk.fields} == {("https", "reviews")}
+    assert server.accepted > 2
+
+
+def test_pairs_are_told_with_their_noise_floor() -> None:
+    with Server(Answers()) as server:
+        done = invoked(
+            server.url, "--rate", "200/s", "-n", "40", "-q",
+            "--pair", "--arm", "stable=1", "--arm", "canary=1", "--noise", "50%"
+        )  # fmt: skip
+    lines = [line for line in done.output.splitlines() if line.startswith("paired  ")]
+    assert {line.split()[1] for line in lines} == {"canary", "stable"}
+    assert any("stable against itself takes" in line for line in lines)
+
+
+def test_a_noise_floor_that_is_not_one_is_said_aloud() -> None:
+    sums = PairSum(arm=NOISE, count=100, log_ratio=10.0, log_ratio_squared=1.01)
+    assert "NOISE" in paired(replace(report(), pairs=(sums,)), 0.99)[0]
+    assert "NOISE" not in paired(replace(report(), pairs=(replace(sums, log_ratio=0.1),)), 0.99)[0]
 
 
 def test_a_body_alone_makes_a_post_and_a_closed_loop_counts() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from loadgen.core.breaker import BreakerChange, BreakerState
+from loadgen.core.histogram import Histogram
 from loadgen.core.ledger import Service
 from loadgen.core.outcome import Outcome
 from loadgen.core.pairs import PairSum
@@ -72,7 +73,7 @@ def test_requests_due_while_warming_up_are_not_reported() -> None:
 
 def test_the_series_is_bounded_and_the_totals_go_on() -> None:
     book = books()
-    book._points += [point_of(0.0, "a", "v", [cell(Outcome.OK, 1)])] * (POINTS_MAX - 1)
+    book._points += [point_of(0.0, "a", "v", {Outcome.OK: [Histogram({1: 1})]})] * (POINTS_MAX - 1)
     book.add([stratum(0, cell(Outcome.OK, 1)), stratum(1, cell(Outcome.OK, 1))], (), 2)
     report = report_of(book)
     assert len(report.points) == POINTS_MAX

@@ -34,6 +34,9 @@ def held(text: str) -> Verdict:
         ("errors<=0", False, "0.99%"),
         ("errors@v3<=0", True, "0.00%"),
         ("dropped<0.5%", False, "0.98%"),
+        ("share@v3<=1%", True, "1.00%"),
+        ("share@v1<90%", False, "99.00%"),
+        ("share@v9<=0", True, "0.00%"),
         ("rate>10/s", True, "10.1/s"),
         ("rate>=700/m", False, "10.1/s"),
     ],
@@ -49,6 +52,7 @@ def test_silence_is_no_success(text: str) -> None:
     empty = report()
     assert not judge(parse("dropped<1%"), empty).passed
     assert not judge(parse("max<1s"), empty).passed
+    assert judge(parse("share@v3<1%"), empty).told() == "no data"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,7 @@ def test_silence_is_no_success(text: str) -> None:
         ("p99<1%", "is no duration"),
         ("errors<1s", "is no share"),
         ("rate>1s", "is no rate"),
+        ("share<1%", "that of a version"),
         ("rate@v1>1/s", "of the whole run only"),
     ],
 )

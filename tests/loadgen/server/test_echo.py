@@ -1,6 +1,8 @@
 """The echo server over real sockets, asked by our own caller."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +113,26 @@ async def test_requests_with_a_service_time_queue_for_the_servers_there_are() ->
     one_by_one = await took(1)
     assert one_by_one >= 0.19
     assert await took(4) < one_by_one
+
+
+async def test_the_end_of_the_server_is_the_end_of_its_connections() -> None:
+    server = EchoServer(Settings())
+    idle, waiting = socket.socket(), socket.socket()
+    with idle, waiting:
+        async with server.serving("127.0.0.1", 0) as port:
+            for client in (idle, waiting):
+                client.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+            await asyncio.get_running_loop().sock_sendall(waiting, get("/?delay=1s"))
+            while server.requests == 0:
+                await asyncio.sleep(0)
+        ours = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+        assert not ours
+        for client in (idle, waiting):
+            client.setblocking(True)
+            client.settimeout(1)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize(
