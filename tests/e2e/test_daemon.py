@@ -38,7 +38,8 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     root = tmp_path_factory.mktemp("daemon")
     hooks = shutil.copy(CONFIG / "hooks.yaml", root / "hooks.yaml")
     (root / "hooks.secret").write_text(SECRET)
-    plan = root / "reviews.yaml"  # nothing here is about latency, and on a busy machine v3, which asks ratings, is slower
+    # Nothing here is about latency; and on a busy machine v3, which asks ratings, is slower.
+    plan = root / "reviews.yaml"
     plan.write_text((CONFIG / "demo/reviews.yaml").read_text().replace("max: 400ms", "max: 900ms"))
     async with open_stage(root / "stage", plan=plan, tell=print, hooks=Path(hooks)) as stage:
         yield stage
