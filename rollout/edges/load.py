@@ -255,7 +255,12 @@ class _Run:
         return counts
 
     def _note_outcomes(self, snapshot: Snapshot) -> None:
-        """Single calls, for the breaker; a failing canary cannot wait for the next pass."""
+        """Single calls, for the breaker; a failing canary cannot wait for the next pass.
+
+        A generator that was starved or stopped finds its calls timed out, whoever they were for: those are no outcomes.
+        """
+        if snapshot.trust.level is TrustLevel.INVALID:
+            return
         at_s = self.clock.now()
         for arm, recent in snapshot.recent.items():
             for microseconds, failed in recent:

@@ -203,6 +203,17 @@ async def test_single_outcomes_are_handed_over_once_and_a_failing_canary_wakes_t
 
 
 @pytest.mark.asyncio
+async def test_calls_of_a_generator_that_is_not_believed_blow_no_fuse(bench: Bench) -> None:
+    await bench.start()
+    starved = GeneratorTrust(level=TrustLevel.INVALID, reasons=("stopped for 3 s",))
+    await bench.sessions.last.feed(snapshot(0.2, trust=starved, is_evidence=False, recent={"canary": [(9, True)] * 10}))
+    assert bench.runs.view("r1", 0.0).outcomes == ()
+
+    await bench.sessions.last.feed(snapshot(0.3, recent={"canary": [(9, True)]}))
+    assert len(bench.runs.view("r1", 0.0).outcomes) == 1
+
+
+@pytest.mark.asyncio
 async def test_outcomes_that_nobody_takes_do_not_fill_the_memory(bench: Bench) -> None:
     await bench.start()
     await bench.sessions.last.feed(snapshot(0.2, recent={"stable": [(1, False)] * OUTCOMES_MAX, "canary": [(2, True)]}))
