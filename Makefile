@@ -5,6 +5,7 @@
 #   make lint     the first four of those
 #   make bench    the load generator against its peers, interleaved (several minutes)
 #   make montecarlo  the judge's promises, from simulated rollouts; writes docs/reference/judge-montecarlo.md (8 minutes)
+#   make acceptance  20 releases of each kind on a real Envoy and Prometheus (three quarters of an hour)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -17,7 +18,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench montecarlo lock clean setup
+.PHONY: help demo test lint format bench montecarlo acceptance lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +55,9 @@ bench: setup
 
 montecarlo: setup
 	$(BIN)/python -m tests.montecarlo
+
+acceptance: setup
+	$(BIN)/python -m tests.acceptance.judge $(ACCEPTANCE)
 
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
