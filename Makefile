@@ -7,6 +7,7 @@
 #   make montecarlo  the judge's promises, from simulated rollouts; writes docs/reference/judge-montecarlo.md (8 minutes)
 #   make crds     generate deploy/crds from the models of the plan
 #   make image-check  build the image's file system without Docker and start the daemon in it (as root; a minute or more)
+#   make acceptance  20 releases of each kind on a real Envoy and Prometheus (three quarters of an hour)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -19,7 +20,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench montecarlo crds image-check lock clean setup
+.PHONY: help demo test lint format bench montecarlo crds image-check lock clean setup acceptance
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -62,6 +63,9 @@ crds: $(STAMP)
 
 image-check: $(STAMP)
 	IMAGE_CHECK=1 $(BIN)/python -m pytest tests/deploy/test_image.py
+
+acceptance: setup
+	$(BIN)/python -m tests.acceptance.judge $(ACCEPTANCE)
 
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

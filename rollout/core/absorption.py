@@ -11,6 +11,7 @@ from rollout.core.ledger import Evidence, SourceEvidence, ValueEvidence, fold
 from rollout.core.observation import LoadView, MetricsView, Observation, Trust
 from rollout.core.phase import State
 from rollout.core.spec import OnNoData, PlanSpec, QueryCheck, RolloutSpec, Source
+from rollout.core.split import is_split_as_set
 from rollout.core.trials import trials_of
 
 LOAD_STALE_S = 5.0  # strata of a second, plus the slowest request, plus scheduling
@@ -45,7 +46,7 @@ def absorb(spec: RolloutSpec, state: State, seen: Observation, now: float) -> St
     if state.arrived is None:
         return state
     evidence = _load(spec, state, state.evidence, seen.load, now)
-    evidence = _metrics(spec, state, evidence, seen.metrics, now)
+    evidence = _metrics(spec, state, evidence, seen, now)
     return replace(state, evidence=evidence)
 
 
@@ -78,7 +79,8 @@ def _load(spec: RolloutSpec, state: State, evidence: Evidence, view: LoadView | 
     )
 
 
-def _metrics(spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsView | None, now: float) -> Evidence:
+def _metrics(spec: RolloutSpec, state: State, evidence: Evidence, seen: Observation, now: float) -> Evidence:
+    view = seen.metrics
     if not _needs_metrics(spec.plan):
         return evidence
     part = evidence.prometheus
@@ -87,8 +89,10 @@ def _metrics(spec: RolloutSpec, state: State, evidence: Evidence, view: MetricsV
     if view.requests is not None:
         since = part.cursor or state.started
         stratum = stratum_from(view.requests, view.buckets or (), stable=spec.stable, canary=spec.canary, since=since)
-        if stratum is not None:
+        if stratum is not None and is_split_as_set(spec, state, seen, stratum):
             evidence = _counted(spec, state, evidence, Source.PROMETHEUS, stratum)
+        elif stratum is not None:
+            evidence = evidence.with_source(Source.PROMETHEUS, replace(part, cursor=stratum.end))
     part, values = evidence.prometheus, _values(spec, state, evidence, view, now)
     newest = [part.cursor] if view.requests is not None else []
     newest += [values[name].at if name in values else 0.0 for name in _required_queries(spec.plan)]

@@ -21,6 +21,7 @@ from rollout.core.outlook import breaker_reason, hold_left_s, outlook_of
 from rollout.core.phase import Cause, Phase, State
 from rollout.core.quantities import format_duration
 from rollout.core.spec import GateStep, OnFail, OnInconclusive, RolloutSpec
+from rollout.core.split import split_gap
 
 TICK_S = 1.0  # evidence comes in strata of a second; looking more often sees nothing new
 HURRY_S = 0.1  # while a write is under way: proxies take it within milliseconds
@@ -161,6 +162,8 @@ def _advance(spec: RolloutSpec, state: State, seen: Observation, judgement: Judg
     if state.arrived is None:
         return None if route_gap(spec, state, seen) else Diagnosis(cause=Cause.TRAFFIC_ARRIVED)
     if waiting_gate(spec, state) or not may_advance(state, judgement) or hold_left_s(spec, state, now) > 0:
+        return None
+    if split_gap(spec, state, seen):
         return None
     return _next(spec, state, Cause.STEP_PASSED, judgement.reason)
 

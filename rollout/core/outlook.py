@@ -8,6 +8,7 @@ from rollout.core.observation import Observation
 from rollout.core.phase import Phase, State
 from rollout.core.quantities import format_duration
 from rollout.core.spec import GateStep, RolloutSpec
+from rollout.core.split import split_gap
 
 
 def hold_left_s(spec: RolloutSpec, state: State, now: float) -> float:
@@ -57,6 +58,8 @@ def _step_waits_for(spec: RolloutSpec, state: State, seen: Observation, judgemen
         return f"gate {step.gate}; open it with: rollout approve {spec.service}"
     if state.breaker.state is BreakerState.SHARED:
         return f"holding, shared outage: {breaker_reason(state.breaker)}"
+    if gap := split_gap(spec, state, seen):
+        return gap
     left_s = hold_left_s(spec, state, now)
     held = f"held for another {format_duration(round(left_s, 1))}" if left_s else ""
     if judgement.may_advance:

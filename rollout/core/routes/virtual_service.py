@@ -134,6 +134,11 @@ def _refuse_third_parties(route: Json, scope: RouteScope) -> None:
             )
 
 
+def has_one_route(document: Json) -> bool:
+    """Whether all of the document's http requests take the same route, ours aside."""
+    return len(_theirs(document)) == 1
+
+
 def _is_ours(route: Json) -> bool:
     return str(route.get("name", "")).startswith(OWN_ROUTE_PREFIX)
 

@@ -98,7 +98,7 @@ def requests(until: float, canary_per_s: int, code: str = "200") -> tuple[Series
     return (
         Series(
             labels={"destination_version": "v1", "response_code": "200"},
-            points=tuple((at, 100.0 * i) for i, at in enumerate(times)),
+            points=tuple((at, float(canary_per_s) * i) for i, at in enumerate(times)),
         ),
         Series(
             labels={"destination_version": "v3", "response_code": code},
