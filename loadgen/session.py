@@ -15,10 +15,10 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from loadgen.core.histogram import merged
 from loadgen.core.merge import across, added_services, counted
@@ -49,14 +49,58 @@ class RefusedError(ValueError):
     """The worker would not run the plan: wrong input, a forbidden target, an unknown name."""
 
 
-class LoadSession:
-    """One run of a plan in worker processes."""
+class Member(Protocol):
+    """A worker, wherever it runs, and what it said: a process here, or a pod elsewhere (loadgen/cluster)."""
 
-    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
-        if not 1 <= workers <= WORKERS_MAX:
+    index: int
+    queue: deque[Snapshot]
+    report: Report | None
+    failed: Failed | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will say nothing more."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if it is one here."""
+        ...
+
+    async def start(self, assignment: Assignment) -> None:
+        """Hand it its work."""
+        ...
+
+    async def read(self, news: asyncio.Event) -> None:
+        """Take what it says until it is gone; set *news* each time."""
+        ...
+
+    def tell(self, command: Command) -> None:
+        """Send a command; to a worker that is gone it means nothing."""
+        ...
+
+    def kill(self) -> None:
+        """End it now."""
+        ...
+
+    async def reap(self) -> None:
+        """Wait for its end."""
+        ...
+
+
+def has_died(worker: Member) -> bool:
+    """Whether it is gone without having finished."""
+    return worker.is_over and worker.report is None and worker.failed is None
+
+
+class LoadSession:
+    """One run of a plan in worker processes, or by a *crew* that somebody else has put together."""
+
+    def __init__(self, plan: Plan, *, workers: int = 1, crew: Sequence[Member] = ()) -> None:
+        if not 1 <= (len(crew) or workers) <= WORKERS_MAX:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}")
         self._plan = plan
-        self._workers = [_Worker(index) for index in range(workers)]
+        self._workers: list[Member] = list(crew) or [_Worker(index) for index in range(workers)]
         self._news = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
@@ -74,7 +118,7 @@ class LoadSession:
     @property
     def pids(self) -> tuple[int, ...]:
         """The workers' process ids."""
-        return tuple(worker.process.pid for worker in self._workers if worker.process is not None)
+        return tuple(worker.pid for worker in self._workers if worker.pid is not None)
 
     async def __aenter__(self) -> Self:
         count = len(self._workers)
@@ -122,7 +166,7 @@ class LoadSession:
                 yield snapshot
             if all(worker.is_over for worker in self._workers):
                 break
-            if self._stop_by is None and any(worker.has_died for worker in self._workers):
+            if self._stop_by is None and any(has_died(worker) for worker in self._workers):
                 await self.stop()
             self._news.clear()
             if not self._has_news():
@@ -160,7 +204,7 @@ class LoadSession:
         if len(reports) == 1 and len(self._workers) == 1:
             self._report = reports[0]
             return
-        died = (DEAD,) if any(worker.has_died for worker in self._workers) else ()
+        died = (DEAD,) if any(has_died(worker) for worker in self._workers) else ()
         totals = replace(
             totals,
             start_unix_s=self.start_unix_s,
@@ -205,9 +249,9 @@ class _Worker:
         return self._is_gone
 
     @property
-    def has_died(self) -> bool:
-        """Whether it is gone without having finished."""
-        return self._is_gone and self.report is None and self.failed is None
+    def pid(self) -> int | None:
+        """Its process."""
+        return self.process.pid if self.process is not None else None
 
     async def start(self, assignment: Assignment) -> None:
         """Start the process and hand it its work."""

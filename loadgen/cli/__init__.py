@@ -12,6 +12,7 @@ VERBS = {
     "curl": "Send one request and show the answer.",
     "serve": "Answer requests as told: an echo server with faults.",
     "fortio": "Be fortio: load or curl with its flags and its text.",
+    "pod": "Be one worker of a run on a cluster (the Job's pods are).",
     "worker": "Run one share of a plan given as JSON (for other programs).",
 }
 

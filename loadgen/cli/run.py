@@ -9,13 +9,14 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import click
 
+from loadgen.cli.cluster import KUBERNETES_TYPE, Fleet
 from loadgen.cli.live import Live
 from loadgen.cli.options import plan_of, plan_options
 from loadgen.cli.text import told
@@ -26,7 +27,7 @@ from loadgen.core.report import Report
 from loadgen.core.summary import document_of, summary_of
 from loadgen.core.threshold import Verdict, judge
 from loadgen.core.trust import TrustLevel
-from loadgen.session import LoadSession
+from loadgen.session import LoadSession, Member
 
 
 class Exit(IntEnum):
@@ -46,6 +47,7 @@ class Exit(IntEnum):
     "--threshold", "thresholds", type=THRESHOLD_TYPE, multiple=True, help="p99<300ms, errors<1%, p95@v3<80ms."
 )
 @click.option("--workers", type=int, default=1, show_default=True, help="Worker processes.")
+@click.option("--kubernetes", type=KUBERNETES_TYPE, help="Run in pods: workers=N[,collector=URL,...].")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stdout.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report to this file.")
 @click.option("--metrics", default="", metavar="HOST:PORT", help="Serve Prometheus metrics while running.")
@@ -57,7 +59,7 @@ def command(url: str, **options: Any) -> None:
     try:
         plan = plan_of(url, options)
         live = None if options["quiet"] else Live(plan)
-        report = asyncio.run(run(plan, options["workers"], live, options["metrics"]))
+        report = asyncio.run(run(plan, options["workers"], live, options["metrics"], options["kubernetes"]))
         if options["save"]:
             save(options["save"], report)
     except (ValueError, OSError) as error:
@@ -71,15 +73,18 @@ def command(url: str, **options: Any) -> None:
     sys.exit(exit_of(report, verdicts))
 
 
-async def run(plan: Plan, workers: int, live: Live | None, metrics: str) -> Report:
+async def run(plan: Plan, workers: int, live: Live | None, metrics: str, fleet: Fleet | None = None) -> Report:
     """Run a plan to its end, or to the first Ctrl-C."""
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         meter = None
         if metrics:
             from loadgen.cli.metrics import Meter  # noqa: PLC0415  # most runs need no metrics
 
             meter = stack.enter_context(Meter(metrics))
-        async with LoadSession(plan, workers=workers) as session:
+        crew: Sequence[Member] = ()
+        if fleet is not None:
+            crew = await stack.enter_async_context(fleet.opened(plan))
+        async with LoadSession(plan, workers=workers, crew=crew) as session:
             stack.enter_context(stops_on_signal(session))
             if live is not None:
                 live.begin()
