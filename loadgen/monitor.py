@@ -7,7 +7,7 @@ out only when whoever reads them is ready; until then they are added up, so a sl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from loadgen.core.breaker import BreakerState, Sample
+from loadgen.core.breaker import Answers, BestArm, BreakerState, Sample
 from loadgen.core.histogram import Sparse, quantile_of
 from loadgen.core.ledger import Cell, Stratum
 from loadgen.core.merge import along
@@ -49,6 +49,7 @@ class Monitor:
         self._timeout_ns = round(plan.timeout_s * 1e9)
         self._keeper = TrustKeeper()
         self._books = Accumulator(plan)
+        self._best_arm = BestArm()
         self._pending: Snapshot | None = None
         self._before = Reading()
         self._throttled = throttled()
@@ -181,10 +182,11 @@ class Monitor:
         engine = self._engine
         if engine.breaker is None:
             return BreakerState.CLOSED
-        completed, failed = best_arm(strata)
+        at_s = (at_ns - engine.start_ns) / 1e9
+        completed, failed = self._best_arm.add(at_s, answers_of(strata))
         counters = engine.desk.counters
         sample = Sample(
-            at_s=(at_ns - engine.start_ns) / 1e9,
+            at_s=at_s,
             completed=completed,
             failed=failed,
             median_s=median_s,
@@ -193,7 +195,11 @@ class Monitor:
             retry_after_s=counters.retry_after_s,
         )
         counters.retry_after_s = 0.0
-        return engine.breaker.observe(sample)
+        before = engine.breaker.state
+        state = engine.breaker.observe(sample)
+        if state is not before:
+            self._best_arm.forget()
+        return state
 
     def report(self, at_ns: int, *, interrupted: bool) -> Report:
         """Give the account of the whole run."""
@@ -244,15 +250,15 @@ def median_s(recent: dict[str, list[tuple[int, bool]]]) -> float:
     return min((times[len(times) // 2] / 1e6 for times in good if times), default=0.0)
 
 
-def best_arm(strata: tuple[Stratum, ...]) -> tuple[int, int]:
-    """Give (completed, without an answer) of the arm with the smallest share of the latter."""
-    arms: dict[str, tuple[int, int]] = {}
+def answers_of(strata: tuple[Stratum, ...]) -> Answers:
+    """Count what was sent and what of it got no answer, by arm."""
+    arms: Answers = {}
     for cell in cells_of(strata):
         if cell.outcome not in UNSENT:
             completed, failed = arms.get(cell.arm, (0, 0))
             lost = cell.count if cell.outcome in TRANSPORT else 0
             arms[cell.arm] = (completed + cell.count, failed + lost)
-    return min(arms.values(), key=lambda arm: arm[1] / arm[0], default=(0, 0))
+    return arms
 
 
 def delay_of(sparse: Sparse) -> Delay:

@@ -188,3 +188,38 @@ class LoadBreaker:
     def _move(self, state: BreakerState, at_s: float, reason: str) -> None:
         self.state = state
         self.changes.append(BreakerChange(at_s=at_s, state=state, reason=reason))
+
+
+Answers = dict[str, tuple[int, int]]  # by arm: completed, and how many of them without an answer
+
+
+class BestArm:
+    """Says what of several arms' answers is about the target: while one arm fares well, another's failures are news.
+
+    Over the breaker's window, not per sample: at ten requests a second a sample holds one request, of one arm.
+    """
+
+    def __init__(self) -> None:
+        self._window: deque[tuple[float, Answers]] = deque()
+
+    def add(self, at_s: float, seen: Answers) -> tuple[int, int]:
+        """Take what was seen since the last sample; give (completed, failed) for the next one."""
+        if seen:
+            self._window.append((at_s, seen))
+        while self._window and self._window[0][0] <= at_s - WINDOW_S:
+            self._window.popleft()
+        totals: Answers = {}
+        for _, answers in self._window:
+            for arm, (completed, failed) in answers.items():
+                before = totals.get(arm, (0, 0))
+                totals[arm] = (before[0] + completed, before[1] + failed)
+        if not seen:
+            return 0, 0
+        best = min(totals, key=lambda arm: totals[arm][1] / totals[arm][0])
+        is_bad = totals[best][1] >= FAILURE_SHARE * totals[best][0]
+        counted = sum(failed for arm, (_, failed) in seen.items() if is_bad or arm == best)
+        return sum(completed for completed, _ in seen.values()), counted
+
+    def forget(self) -> None:
+        """Begin anew: what was before the breaker moved says nothing about now."""
+        self._window.clear()

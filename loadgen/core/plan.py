@@ -14,6 +14,7 @@ FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 5.5: no CR, LF,
 URL_SAFE = re.compile(r"[\x21-\x7e]+")
 
 Headers = tuple[tuple[str, str], ...]
+SNAPSHOT_S = 0.1  # how often a worker says what it saw: a tenth of the two seconds in which a dead canary is taken out
 
 
 def check_pattern(pattern: str, name: str) -> None:
@@ -242,7 +243,7 @@ class Plan:
     breaker: bool = True  # back off when the target is failing
     retry_stale: bool = False  # send once more when a kept connection turns out dead before any byte; counted
     stratum_s: float = 1.0
-    snapshot_s: float = 0.1
+    snapshot_s: float = SNAPSHOT_S
     recent: int = 64  # outcomes kept in order per arm and snapshot
     tls: Tls = Tls()
     names: Names = Names()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadgen.cli.options import CLOSED_SNAPSHOT_S
 from loadgen.core.plan import Plan, Stage, Target
 from loadgen.core.report import Report
 from loadgen.core.snapshot import Assignment, Finished, decode, encode
@@ -56,13 +57,14 @@ def command(words: str, pattern: str) -> Client:
 
 
 def closed_plan(url: str, connections: int, seconds: int) -> Plan:
-    """As fast as it goes, with the whole account."""
+    """As fast as it goes, with the whole account, as `loadgen run --closed` does it."""
     return Plan(
         targets=(Target(url=url),),
         stages=(Stage(from_per_s=1, to_per_s=1, duration_s=seconds),),
         closed=True,
         connections=connections,
         trace=False,
+        snapshot_s=CLOSED_SNAPSHOT_S,
     )
 
 

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
+from loadgen.core.breaker import BreakerState
 from loadgen.core.ledger import Cell, Stratum
 from loadgen.core.merge import along
 from loadgen.core.outcome import UNSENT, Outcome
+from loadgen.core.plan import Arm
 from loadgen.core.trust import TrustLevel
 from loadgen.engine import Engine
-from loadgen.monitor import best_arm, cells_of, delay_of, median_s
+from loadgen.monitor import answers_of, cells_of, delay_of, median_s
 from tests.loadgen.core.plans import TWO_ARMS, steady
 from tests.loadgen.runs import run
-from tests.loadgen.servers import Answers, Server
+from tests.loadgen.servers import Answers, Server, swallows
 
 
 def test_snapshots_come_ten_times_a_second_and_add_up_to_the_report() -> None:
@@ -89,7 +91,7 @@ def test_no_start_has_no_delay() -> None:
     assert delay_of([]).max_s == 0.0
 
 
-def test_the_arm_that_fares_best_is_the_one_with_the_smallest_share_of_unanswered_requests() -> None:
+def test_what_was_never_sent_is_no_answer_and_a_bad_status_is_one() -> None:
     def cell(arm: str, outcome: Outcome, count: int) -> Cell:
         return Cell(arm=arm, version="", outcome=outcome, status=0, count=count, latency=[])
 
@@ -100,7 +102,15 @@ def test_the_arm_that_fares_best_is_the_one_with_the_smallest_share_of_unanswere
         cell("canary", Outcome.TIMEOUT, 3),
         cell("canary", Outcome.WITHHELD, 50),
     )
+    assert answers_of((Stratum(index=0, cells=cells),)) == {"stable": (10, 0), "canary": (4, 3)}
+    assert answers_of(()) == {}
 
-    assert best_arm((Stratum(index=0, cells=cells),)) == (10, 0)
-    assert best_arm((Stratum(index=0, cells=cells[2:]),)) == (4, 3)
-    assert best_arm(()) == (0, 0)
+
+def test_one_dead_arm_does_not_open_the_breaker_even_at_a_low_rate() -> None:
+    with Server(swallows) as dead, Server(Answers()) as server:
+        arms = (Arm(name="stable"), Arm(name="canary", connect=f"127.0.0.1:{dead.port}"))
+        found = run(steady(60, 0.8, url=server.url, arms=arms, timeout_s=0.05, snapshot_s=0.01))
+        assert found.report.closing.breaker == ()
+        everybody = (Arm(name="stable"), Arm(name="canary"))
+        changes = run(steady(60, 0.8, url=dead.url, arms=everybody, timeout_s=0.05, snapshot_s=0.01))
+    assert [change.state for change in changes.report.closing.breaker] == [BreakerState.OPEN]

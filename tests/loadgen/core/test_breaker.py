@@ -3,6 +3,8 @@ import pytest
 from loadgen.core.breaker import (
     TRIALS,
     WAIT_MAX_S,
+    Answers,
+    BestArm,
     BreakerState,
     LoadBreaker,
     Sample,
@@ -189,3 +191,34 @@ def test_every_change_is_told_with_its_reason() -> None:
         (HALF_OPEN, 7.0),
         (CLOSED, 7.1),
     ]
+
+
+# ---- several arms
+
+
+def fed(best: BestArm, *seen: Answers) -> tuple[int, int]:
+    """Feed a sample every tenth of a second; add up what came of them."""
+    given = [best.add(0.1 * place, answers) for place, answers in enumerate(seen)]
+    return sum(completed for completed, _ in given), sum(failed for _, failed in given)
+
+
+def test_while_one_arm_fares_well_another_ones_failures_are_news() -> None:
+    one_at_a_time: list[Answers] = [{"stable": (1, 0)}, {"canary": (1, 1)}] * 20
+    assert fed(BestArm(), *one_at_a_time) == (40, 0)
+    assert fed(BestArm(), *[{"stable": (3, 0), "canary": (2, 2)}] * 10) == (50, 0)
+
+
+def test_when_no_arm_fares_well_all_failures_count() -> None:
+    assert fed(BestArm(), *[{"stable": (1, 1)}, {"canary": (1, 1)}] * 20) == (40, 40)
+    assert fed(BestArm(), *[{"all": (4, 1)}] * 10) == (40, 10)
+
+
+def test_only_the_last_ten_seconds_and_those_since_the_breaker_moved_count() -> None:
+    best = BestArm()
+    best.add(0.0, {"stable": (50, 0)})
+    assert best.add(9.9, {"canary": (1, 1)}) == (1, 0)
+    assert best.add(10.0, {"canary": (1, 1)}) == (1, 1)
+    assert best.add(10.1, {}) == (0, 0)
+    best.add(10.2, {"stable": (50, 0)})
+    best.forget()
+    assert best.add(10.3, {"canary": (1, 1)}) == (1, 1)

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from loadgen.core.pairs import Pair, PairSum
+from tests.loadgen.core.simulated_pairs import power, rejections
 
 
 def test_a_pair_counts_once_both_sides_have_ended() -> None:
@@ -39,3 +40,21 @@ def test_three_arms_are_each_held_against_the_first() -> None:
     for place, latency in enumerate((10, 20, 5)):
         pair.ended(place, latency, sums)
     assert (sums["b"].slower, sums["c"].faster) == (1, 1)
+
+
+# ---- 200 simulated runs (2,000 in tests/acceptance)
+
+
+def needed(*, paired: bool, step: int) -> int:
+    """Give how many requests it takes to see +15 % in 80 % of the runs."""
+    return next(n for n in range(step, 1000, step) if power(range(200), requests=n, paired=paired) >= 0.8)
+
+
+def test_pairs_see_fifteen_per_cent_with_a_fraction_of_the_requests() -> None:
+    assert 4 * needed(paired=True, step=20) < needed(paired=False, step=100)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_same_against_itself_is_rejected_no_more_often_than_promised(paired: bool) -> None:
+    """5 % promised; 200 runs know that to within 3 points."""
+    assert rejections(range(200), requests=200, paired=paired) <= 0.05 + 0.03
