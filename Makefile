@@ -6,6 +6,7 @@
 #   make bench    the load generator against its peers, interleaved (several minutes)
 #   make montecarlo  the judge's promises, from simulated rollouts; writes docs/reference/judge-montecarlo.md (8 minutes)
 #   make crds     generate deploy/crds from the models of the plan
+#   make e2e-kube the cluster's tests on a real API server (KUBEBUILDER_ASSETS names it; see CONTRIBUTING.md)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -18,7 +19,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench montecarlo crds lock clean setup
+.PHONY: help demo test lint format bench montecarlo crds lock clean setup e2e-kube
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,6 +59,9 @@ montecarlo: setup
 
 crds: $(STAMP)
 	$(BIN)/rollout crds --write deploy/crds
+
+e2e-kube: setup
+	REQUIRE_REAL_KUBE=1 $(BIN)/python -m pytest tests/kube
 
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
