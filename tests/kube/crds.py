@@ -99,6 +99,7 @@ def of_rollout() -> list[Json]:
     return [crds.plan_crd(), crds.rollout_crd()]
 
 
+@cache
 def roles_as_shipped() -> list[Json]:
     """Roles, ClusterRoles and bindings of the cluster overlay, for the ServiceAccounts in rollout-system."""
     files = (ROOT / "deploy/overlays/cluster/cluster-roles.yaml", ROOT / "deploy/base/own-namespace-role.yaml")

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -243,7 +244,7 @@ class Storage:
         self.version += 1
         new["metadata"]["resourceVersion"] = str(self.version)
         self.history.append(Happening(self.version, type_, kind, copy.deepcopy(new)))
-        at = asyncio.get_running_loop().time()
+        at = time.monotonic()
         self.journal.append(Write(at, writer.user, writer.manager, verb, kind.plural, address, copy.deepcopy(new)))
         self.changed.set()
         self.changed = asyncio.Event()
