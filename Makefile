@@ -8,6 +8,7 @@
 #   make crds     generate deploy/crds from the models of the plan
 #   make image-check  build the image's file system without Docker and start the daemon in it (as root; a minute or more)
 #   make acceptance  20 releases of each kind on a real Envoy and Prometheus (three quarters of an hour)
+#   make e2e-kube the cluster's tests on a real API server (KUBEBUILDER_ASSETS names it; see CONTRIBUTING.md)
 #   make lock     resolve the pinned dependencies anew
 #   make clean    remove the virtual environment and all scratch
 
@@ -20,7 +21,7 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test lint format bench montecarlo crds image-check lock clean setup acceptance
+.PHONY: help demo test lint format bench montecarlo crds image-check lock clean setup acceptance e2e-kube
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -66,6 +67,9 @@ image-check: $(STAMP)
 
 acceptance: setup
 	$(BIN)/python -m tests.acceptance.judge $(ACCEPTANCE)
+
+e2e-kube: setup
+	REQUIRE_REAL_KUBE=1 $(BIN)/python -m pytest tests/kube
 
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
