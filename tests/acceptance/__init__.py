@@ -1,4 +1,5 @@
-"""What is promised of the whole product, tried many times. Too slow for `make test`; each command says whether it holds.
+"""What is promised of the whole product, tried many times. Too slow for `make test`; each command
+says whether it holds.
 
 make acceptance                        20 releases of each case on a real mesh (about three quarters of an hour)
 make acceptance ACCEPTANCE="--runs 2"  a first look

@@ -1,9 +1,9 @@
 """The one door to kubernetes_asyncio: its config loaders and its ApiClient, and nothing else of it.
 
-Why not more: its dynamic client takes a 409 for a success, its elector leads on after its lease has run out, its watch
-hangs on a half-open connection, and no call has a timeout. Here every call has one; reads are tried again; a write
-whose outcome is unknown is settled by reading. Everything is plain JSON. Importing the library costs 0.4 s and 63 MB, so only
-opening a cluster does it.
+Why not more: its dynamic client takes a 409 for a success, its elector leads on after its lease has run out, its
+watch hangs on a half-open connection, and no call has a timeout. Here every call has one; reads are tried again; a
+write whose outcome is unknown is settled by reading. Everything is plain JSON. Importing the library costs 0.4 s and
+63 MB, so only opening a cluster does it.
 """
 
 import asyncio
