@@ -26,9 +26,11 @@ class Desk:
     def __init__(self, collector: Collector, session: aiohttp.ClientSession, url: str) -> None:
         self.collector, self.session, self.url = collector, session, url
         self.news = asyncio.Event()
+        self.lines: list[aiohttp.ClientWebSocketResponse] = []
 
     async def come(self, index: int) -> aiohttp.ClientWebSocketResponse:
-        return await self.session.ws_connect(f"{self.url}/workers/{index}", headers=GOOD)
+        self.lines.append(await self.session.ws_connect(f"{self.url}/workers/{index}", headers=GOOD))
+        return self.lines[-1]
 
     async def gone(self, member: RemoteWorker) -> None:
         async with asyncio.timeout(5):
@@ -50,6 +52,8 @@ async def desk() -> AsyncIterator[Desk]:
             await member.start(Assignment(plan=steady(), index=member.index, of=2))
             tasks.create_task(member.read(desk.news))
         yield desk
+        for line in desk.lines:
+            await line.close()
         for member in collector.crew:
             member.kill()
             await member.reap()
