@@ -64,7 +64,7 @@ def test_a_generator_that_was_stopped_says_so() -> None:
             time.sleep(pauses.pop())  # what a stopped process is to its own clock
 
     with Server(Answers()) as server:
-        found = run(steady(200, 0.6, url=server.url, breaker=False), during=pause)
+        found = run(steady(200, 0.6, url=server.url), during=pause)
     assert found.report.closing.trust.level is TrustLevel.INVALID
     assert any("late by more than 100 ms" in reason for reason in found.report.closing.trust.reasons)
     assert [snapshot.is_evidence for snapshot in found.snapshots].count(False) >= 1
@@ -109,8 +109,8 @@ def test_what_was_never_sent_is_no_answer_and_a_bad_status_is_one() -> None:
 def test_one_dead_arm_does_not_open_the_breaker_even_at_a_low_rate() -> None:
     with Server(swallows) as dead, Server(Answers()) as server:
         arms = (Arm(name="stable"), Arm(name="canary", connect=f"127.0.0.1:{dead.port}"))
-        found = run(steady(60, 0.8, url=server.url, arms=arms, timeout_s=0.05, snapshot_s=0.01))
+        found = run(steady(60, 0.8, url=server.url, arms=arms, timeout_s=0.05, snapshot_s=0.01, breaker=True))
         assert found.report.closing.breaker == ()
         everybody = (Arm(name="stable"), Arm(name="canary"))
-        changes = run(steady(60, 0.8, url=dead.url, arms=everybody, timeout_s=0.05, snapshot_s=0.01))
+        changes = run(steady(60, 0.8, url=dead.url, arms=everybody, timeout_s=0.05, snapshot_s=0.01, breaker=True))
     assert [change.state for change in changes.report.closing.breaker] == [BreakerState.OPEN]

@@ -73,7 +73,7 @@ def test_a_stall_is_seen_by_everybody_who_arrived_in_it() -> None:
     """Arrivals in a stall of T wait U(0, T); when they are the share f of all, p99 = T (1 - 0.01 / f)."""
     gate = Gate()
     with Server(gate) as server:
-        found = run(steady(200, 1.5, url=server.url, connections=4, breaker=False), during=gate.stall(0.6, 0.3))
+        found = run(steady(200, 1.5, url=server.url, connections=4), during=gate.stall(0.6, 0.3))
     response, service = found.report.response(), found.report.service()
     expected_s = 0.3 * (1 - 0.01 / (0.3 / 1.5))
     assert found.outcomes == {Outcome.OK: 300}
@@ -94,7 +94,7 @@ def test_a_request_that_waits_too_long_for_a_connection_is_dropped() -> None:
     gate = Gate()
     gate.open.clear()
     with Server(gate) as server:
-        found = run(steady(100, 0.3, url=server.url, connections=1, timeout_s=0.1, breaker=False))
+        found = run(steady(100, 0.3, url=server.url, connections=1, timeout_s=0.1))
         gate.open.set()
     assert found.outcomes[Outcome.TIMEOUT] >= 2
     assert found.outcomes[Outcome.TIMEOUT] + found.outcomes[Outcome.DROPPED] == 30
@@ -222,7 +222,7 @@ def test_after_the_end_there_is_no_new_rate() -> None:
 
 
 def test_a_target_that_refuses_is_left_alone() -> None:
-    found = run(steady(200, 0.5, url="http://127.0.0.1:1/"))
+    found = run(steady(200, 0.5, url="http://127.0.0.1:1/", breaker=True))
     assert found.outcomes[Outcome.CONNECT] < 60
     assert found.outcomes[Outcome.CONNECT] + found.outcomes[Outcome.WITHHELD] == 100
     assert found.report.withheld == found.outcomes[Outcome.WITHHELD]
@@ -233,7 +233,7 @@ def test_a_target_that_refuses_is_left_alone() -> None:
 def test_a_target_that_asks_to_wait_is_left_alone() -> None:
     busy = b"HTTP/1.1 503 Busy\r\nretry-after: 20\r\ncontent-length: 0\r\n\r\n"
     with Server(Answers(OK, OK, busy)) as server:
-        found = run(steady(50, 0.4, url=server.url))
+        found = run(steady(50, 0.4, url=server.url, breaker=True))
     assert found.outcomes[Outcome.WITHHELD] > 0
     assert "asked to wait 20 s; waiting 20.0 s" in found.report.closing.breaker[0].reason
 
@@ -258,7 +258,7 @@ def test_a_target_that_is_well_again_gets_its_load_back(monkeypatch: pytest.Monk
         sick.is_sick = sick.is_sick and snapshot.breaker is BreakerState.CLOSED
 
     with Server(sick) as server:
-        found = run(steady(200, 1.5, url=server.url), during=heal)
+        found = run(steady(200, 1.5, url=server.url, breaker=True), during=heal)
     assert [change.state for change in found.report.closing.breaker] == ["open", "half_open", "closed"]
     assert found.outcomes[Outcome.OK] >= 10
 

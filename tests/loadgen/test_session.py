@@ -167,7 +167,7 @@ async def test_a_program_that_is_not_there_is_an_error_at_once(monkeypatch: pyte
 async def test_our_own_limits_are_no_fault_of_the_target() -> None:
     """Out of file descriptors: nothing is known about the service, and the run is not to be believed."""
     with Server(Answers()) as server:
-        plan = steady(100, 0.8, url=server.url, reuse=Reuse(requests_min=1, requests_max=1), breaker=False)
+        plan = steady(100, 0.8, url=server.url, reuse=Reuse(requests_min=1, requests_max=1))
         async with LoadSession(plan) as session:
             async for _ in session.snapshots():
                 resource.prlimit(session.pids[0], resource.RLIMIT_NOFILE, (3, 3))

@@ -52,7 +52,7 @@ def test_a_connection_that_hangs_is_given_up_after_the_timeout_and_aged_by_it() 
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        found = run(steady(50, 0.3, url=url, warm_connections=0, timeout_s=0.2, breaker=False))
+        found = run(steady(50, 0.3, url=url, warm_connections=0, timeout_s=0.2))
     assert found.outcomes == {Outcome.CONNECT: 15}
     least_s = found.report.response().min_s()
     assert least_s is not None
@@ -69,7 +69,7 @@ def https(server: Server, **tls: Any) -> Any:
 def test_over_tls_a_certificate_is_verified() -> None:
     with Server(Answers(), tls=True) as server:
         trusting = run(closed(10, **https(server, ca_file=str(CERTIFICATE))))
-        suspicious = run(closed(3, **https(server), breaker=False))
+        suspicious = run(closed(3, **https(server)))
         careless = run(closed(3, **https(server, verify=False)))
         elsewhere = run(closed(3, **https(server, ca_file=str(CERTIFICATE), server_name="other"), breaker=False))
     assert trusting.outcomes == {Outcome.OK: 10}
@@ -99,7 +99,7 @@ def test_more_than_was_asked_for_over_tls_does_not_reach_the_next_request() -> N
             connection.sendall(OK + b"HTTP/1.1 500 Injected\r\ncontent-length: 0\r\n\r\n")
 
     with Server(talk, tls=True) as server:
-        found = run(closed(4, **https(server, verify=False), breaker=False))
+        found = run(closed(4, **https(server, verify=False)))
     assert found.outcomes == {Outcome.PROTOCOL: 4}
 
 
@@ -111,6 +111,6 @@ def test_a_handshake_that_stalls_is_one_sample() -> None:
 
     with Server(stall) as server:
         url = server.url.replace("http:", "https:")
-        found = run(steady(20, 0.2, url=url, tls=Tls(verify=False), timeout_s=0.2, breaker=False))
+        found = run(steady(20, 0.2, url=url, tls=Tls(verify=False), timeout_s=0.2))
         released.set()
     assert found.outcomes == {Outcome.TLS: 4}

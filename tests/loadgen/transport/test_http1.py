@@ -94,7 +94,7 @@ def test_a_bad_status_is_a_failure_and_keeps_the_connection(head: bytes, outcome
 def test_nobody_there_is_one_sample_too() -> None:
     with Server(Answers()) as server:
         url = server.url
-    assert run(closed(3, url=url, breaker=False)).outcomes == {Outcome.CONNECT: 3}
+    assert run(closed(3, url=url)).outcomes == {Outcome.CONNECT: 3}
     gone = closed(3, url="http://x/", breaker=False, targets=(Target(url="http://x/", connect="unix:/nowhere.sock"),))
     found = run(gone)
     assert found.outcomes == {Outcome.CONNECT: 3}
@@ -273,7 +273,7 @@ def goodbye(connection: Any) -> None:
 def test_a_kept_connection_that_turns_out_dead_is_an_error_unless_a_retry_is_asked_for_and_counted() -> None:
     with Server(goodbye) as server:
         noticed = run(steady(4, 0.6, url=server.url, connections=1))
-        closed_loop = run(closed(5, url=server.url, connections=1, breaker=False))
+        closed_loop = run(closed(5, url=server.url, connections=1))
         retried = run(closed(5, url=server.url, connections=1, retry_stale=True))
     assert noticed.outcomes == {Outcome.OK: 3}
     assert set(closed_loop.outcomes) <= {Outcome.OK, Outcome.EOF, Outcome.RESET}
