@@ -211,7 +211,7 @@ def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, measur
     is_blind = part.blind_since is not None
     if guilty:
         worst = max(harm.log_es[trial.key] for trial in guilty)
-        verdict, reason = Verdict.FAIL, f"harm proven, odds {_odds(worst)}"
+        verdict, reason = Verdict.FAIL, f"harm proven, odds {odds_of(worst)}"
     elif is_blind:
         verdict, reason = Verdict.INCONCLUSIVE, f"no fresh evidence from {first.source}"
     elif log_e_accept is None:
@@ -219,11 +219,11 @@ def _metric_finding(trials: list[Trial], evidence: Evidence, harm: _Harm, measur
     elif part.canary.requests < first.min_requests:
         verdict, reason = Verdict.INCONCLUSIVE, f"{part.canary.requests} of {first.min_requests} requests so far"
     elif log_e_accept >= needed:
-        verdict, reason = Verdict.PASS, f"health proven, odds {_odds(log_e_accept)}"
+        verdict, reason = Verdict.PASS, f"health proven, odds {odds_of(log_e_accept)}"
     else:
         verdict, reason = (
             Verdict.INCONCLUSIVE,
-            (f"odds {_odds(log_e_accept)} of {_odds(needed)} after {part.canary.requests} requests"),
+            (f"odds {odds_of(log_e_accept)} of {odds_of(needed)} after {part.canary.requests} requests"),
         )
     stable, canary = measured
     return Finding(
@@ -343,7 +343,7 @@ def _shown(value: float | None, unit: Unit) -> str:
     return format_percent(round(value, 5)) if unit == "ratio" else format_duration(round(value, 4))
 
 
-def _odds(log_e: float) -> str:
+def odds_of(log_e: float) -> str:
     """Evidence as betting odds; a person reads 20:1 at a glance."""
     if log_e >= ODDS_SHOWN_MAX:
         return "over a million to one"
