@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.core.http1_head import GENERATION, HEADS_MAX, Framing, Head, HeadReader, ProtocolError, version_of
+from loadgen.core.http1_head import (
+    GENERATION,
+    HEADS_MAX,
+    SAMPLE_EVERY,
+    Framing,
+    Head,
+    HeadReader,
+    ProtocolError,
+    version_of,
+)
 from loadgen.core.plan import VersionFrom, VersionSource
 from tests.loadgen.properties import repeatable
 
@@ -171,3 +180,74 @@ def test_names_that_mean_nothing_are_remembered_but_not_without_bound() -> None:
     assert read.read(BASE + b"\r\nx-1: another value").length == 5
     with pytest.raises(ProtocolError):
         read.read(BASE + b"\r\nx-1: a\x00")
+
+
+# ---- heads that differ in one line
+
+
+def head(*lines: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 200 OK", b"date: today", *lines, b"content-length: 5"])
+
+
+def taught(*heads: bytes, bodiless: bool = False) -> HeadReader:
+    """A reader that has seen these heads often enough to know in what they differ."""
+    reader = HeadReader(VersionFrom())
+    for each in heads:
+        for _ in range(SAMPLE_EVERY):
+            reader.read(each, bodiless=bodiless)
+    return reader
+
+
+def learned(reader: HeadReader, raw: bytes, *, bodiless: bool = False) -> bool:
+    """Whether a head is read without looking at its lines."""
+    before = reader._misses
+    reader.read(raw, bodiless=bodiless)
+    return reader._misses == before
+
+
+def test_a_value_that_means_nothing_may_change_and_nothing_else() -> None:
+    reader = taught(head(b"x-request-id: 1111"), head(b"x-request-id: 2222"))
+    assert learned(reader, head(b"x-request-id: 3333"))
+    assert reader.read(head(b"x-request-id: 4444")) is reader.read(head(b"x-request-id:  555"))
+    for other in (
+        head(b"x-request-id: 33333"),
+        head(b"x-request-ie: 3333"),
+        head(b"x-request-id: 3333").replace(b"today", b"later"),
+        head(b"x-request-id: 3333").replace(b"200", b"503"),
+        head(b"x-request-id: 3333").replace(b": 5", b": 6"),
+    ):
+        assert not learned(reader, other)
+    assert not learned(reader, head(b"x-request-id: 3333"), bodiless=True)
+    assert reader.read(head(b"x-request-id: 3333").replace(b"200", b"503")).status == 503
+
+
+@pytest.mark.parametrize("value", [b" 3\r33", b" 3\n33", b" 3\x0033"])
+def test_a_value_that_is_none_is_still_refused(value: bytes) -> None:
+    reader = taught(head(b"x-request-id: 1111"), head(b"x-request-id: 2222"))
+    with pytest.raises(ProtocolError):
+        reader.read(head(b"x-request-id:" + value))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((b"x-rollout-version: v1",), (b"x-rollout-version: v2",)),
+        ((b"set-cookie: a=1",), (b"set-cookie: a=2",)),
+        ((b"a: 1", b"b: 1"), (b"a: 2", b"b: 2")),
+        ((b"a: 1",), (b"b: 1",)),
+        ((b"a: 1",), (b"a: 1", b"b: 1")),
+        ((b"a: 1",), (b"a: 1",)),
+    ],
+)
+def test_what_means_something_or_changes_in_two_places_is_read_every_time(
+    one: tuple[bytes, ...], other: tuple[bytes, ...]
+) -> None:
+    reader = taught(head(*one), head(*other))
+    assert not learned(reader, head(*one))
+    assert not learned(reader, head(*other))
+
+
+def test_what_was_learned_is_forgotten_with_everything_else() -> None:
+    reader = taught(head(b"x-request-id: 1111"), head(b"x-request-id: 2222"))
+    reader._forget()
+    assert not learned(reader, head(b"x-request-id: 3333"))
