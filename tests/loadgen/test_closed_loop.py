@@ -68,7 +68,7 @@ def test_a_stop_ends_it() -> None:
 
 
 def test_a_target_that_is_down_is_not_hammered() -> None:
-    found = run(steady(1, 0.4, url="http://127.0.0.1:1/", closed=True, connections=2, breaker=True))
+    found = run(steady(1, 1.5, url="http://127.0.0.1:1/", closed=True, connections=2, breaker=True))
     assert [change.state for change in found.report.closing.breaker] == ["open"]
     assert found.snapshots[-1].sent == 0
 
